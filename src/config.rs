@@ -1,0 +1,263 @@
+//! The server's configuration: what `stagewire serve` was told by options, environment and file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+/// Everything that the server needs to know before it starts.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where MySQL clients connect.
+    pub mysql_addr: SocketAddr,
+    /// Where HTTP clients connect.
+    pub http_addr: SocketAddr,
+    /// The server's own directory: lock, key, and by default catalog and files.
+    pub data_dir: PathBuf,
+    /// The password of `root`; empty means "from loopback only, without one".
+    pub root_password: Secret,
+    /// Where the catalog is kept; `None` means below `data_dir`.
+    pub catalog: Option<Place>,
+    /// Where the files of internal stages are kept; `None` means below `data_dir`.
+    pub storage: Option<Place>,
+    /// What external stages may point at.
+    pub external: External,
+    /// The key that seals secrets in the catalog: 64 hexadecimal digits.
+    pub secret_key: Option<Secret>,
+    /// A file with that key; made when it is missing and neither is given.
+    pub secret_key_file: Option<PathBuf>,
+    /// Bounds on what one client can take.
+    pub limits: Limits,
+}
+
+/// A URL with the connection options that a stage's `CONNECTION=(...)` has.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// Such as `s3://bucket/prefix/`.
+    pub url: String,
+    /// Such as `endpoint_url`, `access_key_id`.
+    #[serde(default)]
+    pub options: BTreeMap<String, Secret>,
+}
+
+/// What external stages may point at.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct External {
+    /// Directories below which `fs` stages may be. None by default.
+    pub fs_dirs: Vec<PathBuf>,
+    /// URL prefixes whose stages may use the server's own credentials (environment, instance
+    /// role, configuration files) when they name none. None by default.
+    pub ambient_credentials: Vec<String>,
+}
+
+/// Bounds on what one client can take from the server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// MySQL connections at a time. More are refused with error 1040.
+    pub max_connections: usize,
+    /// Bytes of one statement or command (`max_allowed_packet`).
+    pub max_allowed_packet: usize,
+    /// Seconds between the greeting and the end of the log-in.
+    pub connect_timeout_s: u64,
+    /// Seconds that a connection may be idle (`wait_timeout`).
+    pub wait_timeout_s: u64,
+    /// Seconds without a byte in the middle of a packet or an upload (`net_read_timeout`), or
+    /// without room for one (`net_write_timeout`).
+    pub net_timeout_s: u64,
+    /// Seconds that running statements have at shutdown.
+    pub shutdown_grace_s: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            max_connections: 512,
+            // MySQL's own default.
+            max_allowed_packet: 64 * 1024 * 1024,
+            connect_timeout_s: 10,
+            wait_timeout_s: 28_800,
+            net_timeout_s: 60,
+            shutdown_grace_s: 20,
+        }
+    }
+}
+
+impl Limits {
+    /// See [`Limits::net_timeout_s`].
+    pub fn net_timeout(&self) -> Duration {
+        Duration::from_secs(self.net_timeout_s)
+    }
+}
+
+/// A text that is never printed.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    /// The clear text. The name is long so that every use is seen.
+    pub fn expose_secret(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is nothing to hide.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("****")
+    }
+}
+
+/// The configuration file, as TOML. Every key is optional; unknown keys are errors.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    mysql_addr: Option<SocketAddr>,
+    http_addr: Option<SocketAddr>,
+    data_dir: Option<PathBuf>,
+    root_password: Option<Secret>,
+    catalog: Option<Place>,
+    storage: Option<Place>,
+    external: External,
+    secret_key_file: Option<PathBuf>,
+    limits: Limits,
+}
+
+/// What the command line and the environment said; each wins over the file.
+#[derive(Debug, Default, Clone)]
+pub struct Overrides {
+    /// `--mysql-addr`, `STAGEWIRE_MYSQL_ADDR`
+    pub mysql_addr: Option<SocketAddr>,
+    /// `--http-addr`, `STAGEWIRE_HTTP_ADDR`
+    pub http_addr: Option<SocketAddr>,
+    /// `--data-dir`, `STAGEWIRE_DATA_DIR`
+    pub data_dir: Option<PathBuf>,
+    /// `STAGEWIRE_ROOT_PASSWORD`
+    pub root_password: Option<Secret>,
+    /// `STAGEWIRE_SECRET_KEY`
+    pub secret_key: Option<Secret>,
+}
+
+impl Config {
+    /// Reads the file, if one is named, and puts options and environment on top.
+    pub fn load(file: Option<&Path>, overrides: Overrides) -> Result<Config> {
+        let file = match file {
+            Some(path) => File::read(path)?,
+            None => File::default(),
+        };
+        let config = Config {
+            mysql_addr: overrides
+                .mysql_addr
+                .or(file.mysql_addr)
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 3307))),
+            http_addr: overrides
+                .http_addr
+                .or(file.http_addr)
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000))),
+            data_dir: overrides
+                .data_dir
+                .or(file.data_dir)
+                .unwrap_or_else(|| PathBuf::from("stagewire-data")),
+            root_password: overrides.root_password.or(file.root_password).unwrap_or_default(),
+            catalog: file.catalog,
+            storage: file.storage,
+            external: file.external,
+            secret_key: overrides.secret_key,
+            secret_key_file: file.secret_key_file,
+            limits: file.limits,
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        for (name, addr) in [("mysql_addr", self.mysql_addr), ("http_addr", self.http_addr)] {
+            if !addr.ip().is_loopback() && self.root_password.is_empty() {
+                return Err(Error::Startup {
+                    what: format!(
+                        "Refusing to listen on {addr} ({name}) while root has no password"
+                    ),
+                    hint: "set STAGEWIRE_ROOT_PASSWORD (or root_password in the configuration \
+                           file), or listen on 127.0.0.1"
+                        .to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl File {
+    fn read(path: &Path) -> Result<File> {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::Startup {
+            what: format!("Can't read the configuration file {}: {error}", path.display()),
+            hint: "give --config the path of a TOML file".to_owned(),
+        })?;
+        toml::from_str(&text).map_err(|error| Error::Startup {
+            // toml's message shows the line, which may hold a secret: keep the reason only.
+            what: format!("Can't understand {}: {}", path.display(), error.message()),
+            hint: "README.md lists every key of the configuration file".to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_need_nothing() {
+        let config = Config::load(None, Overrides::default()).expect("defaults are valid");
+        assert_eq!(config.mysql_addr.to_string(), "127.0.0.1:3307");
+        assert_eq!(config.http_addr.to_string(), "127.0.0.1:8000");
+        assert_eq!(config.data_dir, Path::new("stagewire-data"));
+    }
+
+    #[test]
+    fn an_open_port_needs_a_password() {
+        let open = Overrides {
+            mysql_addr: Some(SocketAddr::from(([0, 0, 0, 0], 3307))),
+            ..Overrides::default()
+        };
+        let error = Config::load(None, open.clone()).expect_err("no password");
+        assert!(error.to_string().contains("while root has no password"), "{error}");
+        let closed = Overrides { root_password: Some(Secret::new("x")), ..open };
+        assert!(Config::load(None, closed).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_read_and_its_secrets_are_not_shown() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("c.toml");
+        std::fs::write(
+            &path,
+            "root_password = 'hush'\n[catalog]\nurl = 's3://b/c/'\n[catalog.options]\n\
+             secret_access_key = 'hush'\n[external]\nfs_dirs = ['/srv']\n",
+        )
+        .expect("write");
+        let config = Config::load(Some(&path), Overrides::default()).expect("valid");
+        assert_eq!(config.external.fs_dirs, [PathBuf::from("/srv")]);
+        assert!(!format!("{config:?}").contains("hush"));
+        std::fs::write(&path, "root_pasword = 'hush'").expect("write");
+        let error = Config::load(Some(&path), Overrides::default()).expect_err("unknown key");
+        assert!(error.to_string().contains("root_pasword"), "{error}");
+        assert!(!error.to_string().contains("hush"), "{error}");
+    }
+}

@@ -1,0 +1,645 @@
+//! Everything that can go wrong, once: the sentence, the MySQL error number and the hint.
+//!
+//! Variants carry data, never sentences. Three exhaustive matches turn them into what a client
+//! sees: [`Display`](fmt::Display) (the sentence), [`Error::code`] (number and SQLSTATE) and
+//! [`Error::hint`] (what to try). A `_` in one of them is not allowed: a new variant has to be
+//! thought through in all three.
+
+use std::fmt;
+
+use crate::sql::Span;
+
+/// The result of nearly everything.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Clients cut error texts at 512 bytes (`MYSQL_ERRMSG_SIZE`), so a message is cut before that.
+pub const MAX_MESSAGE_BYTES: usize = 500;
+
+/// A MySQL error number with its SQLSTATE, as in the manual's "Server Error Message Reference".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// The error number, such as 1064.
+    pub number: u16,
+    /// The five-character SQLSTATE, such as `42000`.
+    pub state: &'static str,
+}
+
+const fn code(number: u16, state: &'static str) -> Code {
+    Code { number, state }
+}
+
+/// What failed, with the data that its sentence needs.
+#[derive(Debug)]
+pub enum Error {
+    /// The text of a statement could not be understood.
+    Syntax {
+        /// What would have been right at this place.
+        expected: String,
+        /// What stands there.
+        found: String,
+        /// Where it stands, with the line it stands in.
+        at: Option<Box<Excerpt>>,
+        /// What to try.
+        hint: Option<String>,
+    },
+    /// Something that is understood and cannot be done.
+    Unsupported {
+        /// What was asked for.
+        what: String,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// No stage has this name.
+    UnknownStage {
+        /// The name as it was given.
+        name: String,
+        /// A name that exists and looks like it.
+        similar: Option<String>,
+    },
+    /// A stage has this name already.
+    StageExists {
+        /// The name.
+        name: String,
+    },
+    /// No database has this name.
+    UnknownDatabase {
+        /// The name.
+        name: String,
+    },
+    /// A database has this name already.
+    DatabaseExists {
+        /// The name.
+        name: String,
+    },
+    /// `default` and `information_schema` are always there.
+    ProtectedDatabase {
+        /// The name.
+        name: String,
+    },
+    /// A table was named; there are none.
+    UnknownTable {
+        /// The name.
+        name: String,
+    },
+    /// A name that a stage or database cannot have.
+    BadName {
+        /// `stage`, `database`, `table`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A name that is too long.
+    NameTooLong {
+        /// The name.
+        name: String,
+    },
+    /// A path that leaves the stage, or that no storage keeps as it is.
+    BadPath {
+        /// The path.
+        path: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// An option with a value that it cannot have.
+    BadValue {
+        /// The option, such as `PARALLEL`.
+        option: String,
+        /// The value found.
+        value: String,
+        /// What would have been right.
+        expected: String,
+    },
+    /// An option that does not exist here.
+    UnknownOption {
+        /// Where: `CREDENTIALS`, `PUT`.
+        clause: String,
+        /// The name found.
+        option: String,
+        /// The names that exist.
+        expected: String,
+    },
+    /// A regular expression that does not compile.
+    BadPattern {
+        /// The expression.
+        pattern: String,
+        /// The reason, in one line.
+        why: String,
+    },
+    /// A URL that cannot be the place of a stage.
+    BadUrl {
+        /// The URL, without credentials.
+        url: String,
+        /// Why not.
+        why: String,
+    },
+    /// A URL that the operator's configuration does not allow.
+    UrlNotAllowed {
+        /// The URL.
+        url: String,
+        /// The setting that would allow it.
+        setting: &'static str,
+    },
+    /// An upload brought no byte: the file is missing, unreadable or empty, or the client refused.
+    NoData {
+        /// The name that was asked for.
+        file: String,
+    },
+    /// The client says that it never sends local files.
+    LocalInfileOff,
+    /// The stage has a file of this name already.
+    FileExists {
+        /// The path inside the stage.
+        path: String,
+    },
+    /// No such file on the stage.
+    UnknownFile {
+        /// The path inside the stage.
+        path: String,
+    },
+    /// A storage refused or failed.
+    Storage {
+        /// `write`, `list`, `delete` ...
+        operation: &'static str,
+        /// The stage, or `the catalog`.
+        stage: String,
+        /// The path inside it.
+        path: String,
+        /// What kind of failure.
+        kind: StorageKind,
+        /// What the storage said: endpoint, bucket, its own text. For the log, never for clients.
+        detail: String,
+    },
+    /// Another server changed the same thing at the same moment.
+    Conflict {
+        /// What was changed.
+        name: String,
+    },
+    /// A catalog object that cannot be read.
+    CatalogDamaged {
+        /// The object's name in the catalog.
+        object: String,
+        /// Why.
+        why: String,
+    },
+    /// Wrong user or password.
+    AccessDenied {
+        /// The user's name.
+        user: String,
+        /// The client's address.
+        host: String,
+        /// Whether a password was given.
+        with_password: bool,
+    },
+    /// `@@name` that does not exist.
+    UnknownVariable {
+        /// The name.
+        name: String,
+    },
+    /// `SET` of a variable that cannot be set.
+    ReadOnlyVariable {
+        /// The name.
+        name: String,
+    },
+    /// `SET` of a value that a variable cannot have.
+    WrongValue {
+        /// The variable.
+        name: String,
+        /// The value.
+        value: String,
+    },
+    /// A column in an expression that has none.
+    UnknownColumn {
+        /// The name.
+        name: String,
+    },
+    /// A function that does not exist.
+    UnknownFunction {
+        /// The name.
+        name: String,
+    },
+    /// A statement that cannot be prepared (clients then send it as text).
+    NotPreparable,
+    /// `COM_STMT_EXECUTE` of a statement that was never prepared, or is closed.
+    UnknownPrepared {
+        /// The statement's number.
+        id: u32,
+    },
+    /// Not as many parameters as there are question marks.
+    WrongParameters,
+    /// A packet larger than the limit.
+    PacketTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A packet that does not follow the protocol.
+    MalformedPacket,
+    /// A packet whose number is not the next one.
+    OutOfOrder,
+    /// A statement that is not UTF-8.
+    NotUtf8 {
+        /// The first bytes that are not.
+        bytes: String,
+    },
+    /// A command that this server does not have.
+    UnknownCommand {
+        /// What was asked for, such as `COM_BINLOG_DUMP`.
+        command: String,
+    },
+    /// The server is stopping.
+    Shutdown,
+    /// Too many connections.
+    TooManyConnections,
+    /// The peer went away in the middle of something.
+    Disconnected {
+        /// What was going on.
+        during: &'static str,
+    },
+    /// A request by HTTP that is not what it should be.
+    BadRequest {
+        /// What is wrong.
+        why: String,
+    },
+    /// The server cannot start.
+    Startup {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A mistake of ours. Never expected; always logged as an error.
+    Internal {
+        /// What happened.
+        what: String,
+    },
+}
+
+/// What kind of failure a storage reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageKind {
+    /// The bucket, container or directory does not exist.
+    NotFound,
+    /// The credentials do not suffice, or are wrong.
+    Denied,
+    /// No space is left.
+    Full,
+    /// A file stands where a directory should be, or the other way round.
+    NotADirectory,
+    /// The storage cannot do this at all.
+    Unsupported,
+    /// The storage asks for fewer requests.
+    Busy,
+    /// Anything else: unreachable, timed out, a broken answer.
+    Failed,
+}
+
+/// A place in a statement, with the line that it stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    /// Where, in the whole text.
+    pub span: Span,
+    /// The line's text.
+    pub line: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Syntax { expected, found, at, .. } => {
+                write!(f, "Expected {expected}, found {found}")?;
+                match at {
+                    Some(at) => write!(f, " at line {}, column {}", at.span.line, at.span.column),
+                    None => Ok(()),
+                }
+            }
+            Error::Unsupported { what, .. } => write!(f, "{what} is not supported"),
+            Error::UnknownStage { name, .. } => write!(f, "Stage '{name}' doesn't exist"),
+            Error::StageExists { name } => write!(f, "Stage '{name}' already exists"),
+            Error::UnknownDatabase { name } => write!(f, "Unknown database '{name}'"),
+            Error::DatabaseExists { name } => {
+                write!(f, "Can't create database '{name}'; database exists")
+            }
+            Error::ProtectedDatabase { name } => write!(f, "Database '{name}' can't be changed"),
+            Error::UnknownTable { name } => write!(f, "Table '{name}' doesn't exist"),
+            Error::BadName { what, name, why } => {
+                write!(f, "Incorrect {what} name '{name}': {why}")
+            }
+            Error::NameTooLong { name } => write!(f, "Identifier name '{name}' is too long"),
+            Error::BadPath { path, why } => write!(f, "Incorrect path '{path}': {why}"),
+            Error::BadValue { option, value, expected } => {
+                write!(f, "Incorrect value '{value}' for {option}: expected {expected}")
+            }
+            Error::UnknownOption { clause, option, expected } => {
+                write!(f, "Unknown option '{option}' for {clause}: expected {expected}")
+            }
+            Error::BadPattern { pattern, why } => {
+                write!(f, "Got error '{why}' from regular expression '{pattern}'")
+            }
+            Error::BadUrl { url, why } => write!(f, "Incorrect URL '{url}': {why}"),
+            Error::UrlNotAllowed { url, .. } => {
+                write!(f, "The server's configuration doesn't allow stages at '{url}'")
+            }
+            Error::NoData { file } => write!(
+                f,
+                "No data received for '{file}': the file is missing, unreadable or empty, or \
+                 LOCAL INFILE is off in the client"
+            ),
+            Error::LocalInfileOff => f.write_str(
+                "Loading local data is disabled; this must be enabled on both the client and \
+                 server sides",
+            ),
+            Error::FileExists { path } => write!(f, "File '{path}' already exists on the stage"),
+            Error::UnknownFile { path } => write!(f, "File '{path}' doesn't exist on the stage"),
+            Error::Storage { operation, stage, path, kind, .. } => {
+                write!(f, "Can't {operation} '{path}' on {stage}: {}", kind.sentence())
+            }
+            Error::Conflict { name } => {
+                write!(f, "'{name}' was changed by another connection at the same time")
+            }
+            Error::CatalogDamaged { object, why } => {
+                write!(f, "Incorrect information in catalog object '{object}': {why}")
+            }
+            Error::AccessDenied { user, host, with_password } => write!(
+                f,
+                "Access denied for user '{user}'@'{host}' (using password: {})",
+                if *with_password { "YES" } else { "NO" }
+            ),
+            Error::UnknownVariable { name } => write!(f, "Unknown system variable '{name}'"),
+            Error::ReadOnlyVariable { name } => {
+                write!(f, "Variable '{name}' is a read only variable")
+            }
+            Error::WrongValue { name, value } => {
+                write!(f, "Variable '{name}' can't be set to the value of '{value}'")
+            }
+            Error::UnknownColumn { name } => write!(f, "Unknown column '{name}'"),
+            Error::UnknownFunction { name } => write!(f, "FUNCTION {name} does not exist"),
+            Error::NotPreparable => {
+                f.write_str("This command is not supported in the prepared statement protocol yet")
+            }
+            Error::UnknownPrepared { id } => {
+                write!(f, "Unknown prepared statement handler ({id}) given to EXECUTE")
+            }
+            Error::WrongParameters => f.write_str("Incorrect arguments to EXECUTE"),
+            Error::PacketTooLarge { limit } => {
+                write!(f, "Got a packet bigger than 'max_allowed_packet' ({limit} bytes)")
+            }
+            Error::MalformedPacket => f.write_str("Malformed communication packet"),
+            Error::OutOfOrder => f.write_str("Got packets out of order"),
+            Error::NotUtf8 { bytes } => write!(f, "Invalid utf8mb4 character string: '{bytes}'"),
+            Error::UnknownCommand { command } => write!(f, "Unknown command {command}"),
+            Error::Shutdown => f.write_str("Server shutdown in progress"),
+            Error::TooManyConnections => f.write_str("Too many connections"),
+            Error::Disconnected { during } => write!(f, "Lost connection during {during}"),
+            Error::BadRequest { why } => f.write_str(why),
+            Error::Startup { what, .. } => f.write_str(what),
+            Error::Internal { what } => write!(f, "Internal error: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Error {
+    /// The MySQL error number and SQLSTATE that drivers branch on.
+    pub fn code(&self) -> Code {
+        match self {
+            Error::Syntax { .. } | Error::UnknownOption { .. } => code(1064, "42000"),
+            Error::Unsupported { .. } => code(1235, "42000"),
+            Error::UnknownStage { .. } | Error::UnknownTable { .. } => code(1146, "42S02"),
+            Error::StageExists { .. } => code(1050, "42S01"),
+            Error::UnknownDatabase { .. } => code(1049, "42000"),
+            Error::DatabaseExists { .. } => code(1007, "HY000"),
+            Error::ProtectedDatabase { .. } => code(3552, "HY000"),
+            Error::BadName { .. } => code(1103, "42000"),
+            Error::NameTooLong { .. } => code(1059, "42000"),
+            Error::BadPath { .. } | Error::BadValue { .. } | Error::BadUrl { .. } => {
+                code(1525, "HY000")
+            }
+            Error::BadPattern { .. } => code(1139, "42000"),
+            Error::UrlNotAllowed { .. } => code(1290, "HY000"),
+            Error::NoData { .. } | Error::UnknownFile { .. } => code(1017, "HY000"),
+            Error::LocalInfileOff => code(3948, "42000"),
+            Error::FileExists { .. } => code(1086, "HY000"),
+            Error::Storage { kind, .. } => kind.code(),
+            Error::Conflict { .. } => code(1213, "40001"),
+            Error::CatalogDamaged { .. } => code(1033, "HY000"),
+            Error::AccessDenied { .. } => code(1045, "28000"),
+            Error::UnknownVariable { .. } => code(1193, "HY000"),
+            Error::ReadOnlyVariable { .. } => code(1238, "HY000"),
+            Error::WrongValue { .. } => code(1231, "42000"),
+            Error::UnknownColumn { .. } => code(1054, "42S22"),
+            Error::UnknownFunction { .. } => code(1305, "42000"),
+            Error::NotPreparable => code(1295, "HY000"),
+            Error::UnknownPrepared { .. } => code(1243, "HY000"),
+            Error::WrongParameters => code(1210, "HY000"),
+            Error::PacketTooLarge { .. } => code(1153, "08S01"),
+            Error::MalformedPacket => code(1835, "HY000"),
+            Error::OutOfOrder => code(1156, "08S01"),
+            Error::NotUtf8 { .. } => code(1300, "HY000"),
+            Error::UnknownCommand { .. } => code(1047, "08S01"),
+            Error::Shutdown => code(1053, "08S01"),
+            Error::TooManyConnections => code(1040, "08004"),
+            Error::Disconnected { .. } => code(1158, "08S01"),
+            Error::BadRequest { .. } | Error::Startup { .. } | Error::Internal { .. } => {
+                code(1105, "HY000")
+            }
+        }
+    }
+
+    /// What to try, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Syntax { hint, .. } | Error::Unsupported { hint, .. } => hint.clone(),
+            Error::UnknownStage { similar, .. } => Some(match similar {
+                Some(similar) => format!("did you mean '{similar}'?"),
+                None => "SHOW STAGES lists what exists".to_owned(),
+            }),
+            Error::StageExists { .. } => {
+                Some("CREATE OR REPLACE STAGE replaces it, IF NOT EXISTS keeps it".to_owned())
+            }
+            Error::UnknownDatabase { .. } => Some("SHOW DATABASES lists what exists".to_owned()),
+            Error::BadPath { .. } => Some(
+                "a path is made of names with single '/' between them, as in @lake/2024/a.csv"
+                    .to_owned(),
+            ),
+            Error::UrlNotAllowed { setting, .. } => {
+                Some(format!("the operator allows it by '{setting}' in the configuration file"))
+            }
+            Error::NoData { .. } => Some(
+                "start mysql with --local-infile=1; for a file that really is empty, add \
+                 ALLOW_EMPTY=TRUE"
+                    .to_owned(),
+            ),
+            Error::LocalInfileOff => {
+                Some("start mysql with --local-infile=1, or set your driver's option".to_owned())
+            }
+            Error::FileExists { .. } => Some("OVERWRITE=TRUE replaces it".to_owned()),
+            Error::Storage { kind, .. } => kind.hint().map(str::to_owned),
+            Error::Conflict { .. } => Some("try again".to_owned()),
+            Error::CatalogDamaged { .. } => {
+                Some("restore the object, or DROP what it describes".to_owned())
+            }
+            Error::UnknownVariable { .. } => Some("SHOW VARIABLES lists what exists".to_owned()),
+            Error::Startup { hint, .. } => Some(hint.clone()),
+            Error::DatabaseExists { .. }
+            | Error::ProtectedDatabase { .. }
+            | Error::UnknownTable { .. }
+            | Error::BadName { .. }
+            | Error::NameTooLong { .. }
+            | Error::BadValue { .. }
+            | Error::UnknownOption { .. }
+            | Error::BadPattern { .. }
+            | Error::BadUrl { .. }
+            | Error::UnknownFile { .. }
+            | Error::AccessDenied { .. }
+            | Error::ReadOnlyVariable { .. }
+            | Error::WrongValue { .. }
+            | Error::UnknownColumn { .. }
+            | Error::UnknownFunction { .. }
+            | Error::NotPreparable
+            | Error::UnknownPrepared { .. }
+            | Error::WrongParameters
+            | Error::PacketTooLarge { .. }
+            | Error::MalformedPacket
+            | Error::OutOfOrder
+            | Error::NotUtf8 { .. }
+            | Error::UnknownCommand { .. }
+            | Error::Shutdown
+            | Error::TooManyConnections
+            | Error::Disconnected { .. }
+            | Error::BadRequest { .. }
+            | Error::Internal { .. } => None,
+        }
+    }
+
+    /// The whole text for a client: the sentence, the line with a caret below the mistake, the
+    /// hint. At most [`MAX_MESSAGE_BYTES`].
+    pub fn message(&self) -> String {
+        let mut text = self.to_string();
+        if let Error::Syntax { at: Some(at), .. } = self {
+            text.push_str(&at.picture());
+        }
+        if let Some(hint) = self.hint() {
+            let pictured = matches!(self, Error::Syntax { at: Some(_), .. });
+            text.push_str(if pictured { " Hint: " } else { ". Hint: " });
+            text.push_str(&hint);
+        }
+        truncate(&mut text, MAX_MESSAGE_BYTES);
+        text
+    }
+
+    /// Whether the mistake is the user's (logged at info) or ours (logged as an error).
+    pub fn is_ours(&self) -> bool {
+        matches!(
+            self,
+            Error::Storage { .. } | Error::CatalogDamaged { .. } | Error::Internal { .. }
+        )
+    }
+}
+
+impl StorageKind {
+    fn sentence(self) -> &'static str {
+        match self {
+            StorageKind::NotFound => "the bucket, container or directory doesn't exist",
+            StorageKind::Denied => "the storage refuses it, or the credentials are wrong",
+            StorageKind::Full => "no space is left",
+            StorageKind::NotADirectory => "a file stands where a directory should be",
+            StorageKind::Unsupported => "this kind of storage can't do it",
+            StorageKind::Busy => "the storage asks for fewer requests",
+            StorageKind::Failed => "the storage can't be reached or failed",
+        }
+    }
+
+    fn code(self) -> Code {
+        match self {
+            StorageKind::NotFound => code(1017, "HY000"),
+            StorageKind::Denied => code(1142, "42000"),
+            StorageKind::Full => code(1021, "HY000"),
+            StorageKind::Unsupported => code(1235, "42000"),
+            StorageKind::NotADirectory | StorageKind::Busy | StorageKind::Failed => {
+                code(1030, "HY000")
+            }
+        }
+    }
+
+    fn hint(self) -> Option<&'static str> {
+        match self {
+            StorageKind::Denied => Some("see the stage's CREDENTIALS; the server's log has more"),
+            StorageKind::Failed | StorageKind::NotFound => Some("the server's log has more"),
+            StorageKind::Busy => Some("try again later"),
+            StorageKind::Full | StorageKind::NotADirectory | StorageKind::Unsupported => None,
+        }
+    }
+}
+
+impl Excerpt {
+    /// The line, cut to what fits, with carets below the place.
+    fn picture(&self) -> String {
+        const WIDTH: usize = 100;
+        const BEFORE: usize = 40;
+        let column = self.span.column.saturating_sub(1);
+        let from = if column + 20 > WIDTH { column.saturating_sub(BEFORE) } else { 0 };
+        let line: String = self.line.chars().skip(from).take(WIDTH).collect();
+        let shown = line.chars().count();
+        let indent = (column - from).min(shown);
+        let carets = self.span.length.clamp(1, (shown - indent).max(1));
+        format!("\n{line}\n{}{}", " ".repeat(indent), "^".repeat(carets))
+    }
+}
+
+/// Cuts at a character boundary, with an ellipsis.
+fn truncate(text: &mut String, limit: usize) {
+    if text.len() <= limit {
+        return;
+    }
+    let mut end = limit - 3;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text.push_str("...");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_syntax_error_points_at_the_word() {
+        let error = Error::Syntax {
+            expected: "a stage location after LIST".to_owned(),
+            found: "'lake'".to_owned(),
+            at: Some(Box::new(Excerpt {
+                span: Span { line: 1, column: 6, length: 4 },
+                line: "LIST lake/2024".to_owned(),
+            })),
+            hint: Some("locations start with '@', as in LIST @lake/2024".to_owned()),
+        };
+        assert_eq!(
+            error.message(),
+            "Expected a stage location after LIST, found 'lake' at line 1, column 6\n\
+             LIST lake/2024\n     ^^^^ Hint: locations start with '@', as in LIST @lake/2024"
+        );
+    }
+
+    #[test]
+    fn a_message_is_cut_where_clients_cut_it() {
+        let error = Error::BadRequest { why: "é".repeat(400) };
+        assert!(error.message().len() <= MAX_MESSAGE_BYTES);
+        assert!(error.message().ends_with("..."));
+    }
+
+    #[test]
+    fn the_detail_of_a_storage_failure_is_not_for_clients() {
+        let error = Error::Storage {
+            operation: "write",
+            stage: "stage 'lake'".to_owned(),
+            path: "a.csv".to_owned(),
+            kind: StorageKind::Denied,
+            detail: "secret-endpoint".to_owned(),
+        };
+        assert!(!error.message().contains("secret-endpoint"));
+        assert!(error.message().starts_with("Can't write 'a.csv' on stage 'lake'"));
+    }
+}

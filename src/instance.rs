@@ -1,0 +1,24 @@
+//! What all connections share: the configuration, the stages, the users.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::time::Instant;
+
+use crate::access::Users;
+use crate::config::Config;
+
+/// The version that is announced to clients: MySQL's first, because drivers parse it.
+pub const SERVER_VERSION: &str = concat!("8.4.6-Stagewire-", env!("CARGO_PKG_VERSION"));
+
+/// One running server.
+pub struct Instance {
+    /// What it was told.
+    pub config: Config,
+    /// Who may log in.
+    pub users: Users,
+    /// When it started.
+    pub started: Instant,
+    /// The number of the newest connection.
+    pub last_connection_id: AtomicU32,
+    /// Connections that are open now.
+    pub connections: AtomicUsize,
+}

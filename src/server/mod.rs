@@ -1,0 +1,1 @@
+//! The MySQL wire. The only room that names `opensrv_mysql`.
