@@ -1,4 +1,22 @@
-//! Text to statement. The only room that names `sqlparser`'s tokens; never touches a storage.
+//! Text to tokens to nouns. The only room that names `sqlparser`'s tokens; never touches a storage
+//! and knows no statement.
+//!
+//! - [`scan`]: one pass over the characters: cuts the first statement off, finds its leading words,
+//!   masks stage locations and `file://` URIs so that no `#`, `--` or `/*` in them is a comment.
+//! - [`dialect`]: MySQL's dialect, as a type of our own.
+//! - [`cursor`]: the tokens with what a statement's parser asks of them, and the errors.
+//! - [`location`]: `@stage/path`.
+//! - [`options`]: `(KEY = 'value' ...)`.
+//! - [`literal`]: how names and texts are written.
+//! - [`similar`]: "did you mean".
+
+pub mod cursor;
+pub mod dialect;
+pub mod literal;
+pub mod location;
+pub mod options;
+pub mod scan;
+pub mod similar;
 
 /// A place in a text. Lines and columns count from 1; columns and lengths are characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,199 @@
+//! MySQL's dialect, as a type of our own: the statements that are not ours are read by `sqlparser`
+//! with it, exactly as with its [`MySqlDialect`].
+//!
+//! Our own statements never reach `sqlparser`'s parser (its Snowflake stage parsing loses data:
+//! `REMOVE @s/#x` becomes `REMOVE @s/`); they are read above it, from the tokens, by
+//! [`crate::sql::cursor::Cursor`].
+
+use std::any::TypeId;
+
+use sqlparser::ast::{Expr, Statement};
+use sqlparser::dialect::{Dialect, MySqlDialect};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+
+/// MySQL's dialect, extended by what is read above it.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct StageDialect {
+    mysql: MySqlDialect,
+}
+
+/// Forwards each listed method without arguments to the MySQL dialect.
+macro_rules! forward {
+    ($($name:ident),* $(,)?) => {
+        $(fn $name(&self) -> bool {
+            self.mysql.$name()
+        })*
+    };
+}
+
+// A method that is overridden by MySqlDialect and missing here would silently change string
+// escapes or SET NAMES. `forwards_every_override` compares the two.
+impl Dialect for StageDialect {
+    /// So that `dialect_of!(self is MySqlDialect)` in the tokenizer and parser holds.
+    fn dialect(&self) -> TypeId {
+        self.mysql.dialect()
+    }
+
+    fn is_identifier_start(&self, ch: char) -> bool {
+        self.mysql.is_identifier_start(ch)
+    }
+
+    fn is_identifier_part(&self, ch: char) -> bool {
+        self.mysql.is_identifier_part(ch)
+    }
+
+    fn is_delimited_identifier_start(&self, ch: char) -> bool {
+        self.mysql.is_delimited_identifier_start(ch)
+    }
+
+    fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
+        self.mysql.identifier_quote_style(identifier)
+    }
+
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        expr: &Expr,
+        precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        self.mysql.parse_infix(parser, expr, precedence)
+    }
+
+    fn parse_statement(&self, parser: &mut Parser) -> Option<Result<Statement, ParserError>> {
+        self.mysql.parse_statement(parser)
+    }
+
+    fn is_table_factor_alias(&self, explicit: bool, kw: &Keyword, parser: &mut Parser) -> bool {
+        self.mysql.is_table_factor_alias(explicit, kw, parser)
+    }
+
+    forward! {
+        ignores_wildcard_escapes,
+        require_interval_qualifier,
+        requires_single_line_comment_whitespace,
+        supports_binary_kw_as_cast,
+        supports_bitwise_shift_operators,
+        supports_comma_separated_set_assignments,
+        supports_comment_optimizer_hint,
+        supports_constraint_keyword_without_name,
+        supports_create_table_select,
+        supports_cross_join_constraint,
+        supports_data_type_signed_suffix,
+        supports_double_ampersand_operator,
+        supports_insert_set,
+        supports_key_column_option,
+        supports_limit_comma,
+        supports_match_against,
+        supports_multiline_comment_hints,
+        supports_numeric_prefix,
+        supports_select_modifiers,
+        supports_set_names,
+        supports_string_literal_backslash_escape,
+        supports_string_literal_concatenation,
+        supports_table_hints,
+        supports_update_order_by,
+        supports_user_host_grantee,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ordinary MySQL, each line near one of the dialect's peculiarities.
+    const CORPUS: &[&str] = &[
+        "SELECT 'it\\'s', 'a''b', '\\%', \"double\", 'a' 'b', N'x', x'00', b'1'",
+        "SELECT `a b`, a.`c`, é FROM `t 1` AS x",
+        "SELECT @x, @@session.sql_mode, @@global.port, @@version_comment LIMIT 1",
+        "SELECT 1 -- comment\n, 2 # comment\n, 3 /* comment */",
+        "SELECT 1--1",
+        "SELECT 5 DIV 2, 5 % 2, 1 << 2, 8 >> 1, 1 && 0, NOT 1, !1",
+        "SELECT 1 /*!40101 + 1 */",
+        "SELECT /*+ MAX_EXECUTION_TIME(1000) */ 1",
+        "SELECT SQL_NO_CACHE DISTINCT a FROM t LIMIT 5, 10",
+        "SELECT a FROM t USE INDEX (i) WHERE a LIKE '50\\%' ORDER BY b DESC",
+        "SELECT MATCH (a) AGAINST ('x' IN BOOLEAN MODE) FROM t",
+        "SELECT DATE_ADD(NOW(), INTERVAL 1 DAY), CAST(a AS SIGNED), BINARY 'a'",
+        "SELECT 1a, 2b FROM 3c",
+        "SELECT a FROM t STRAIGHT_JOIN u ON t.a = u.a",
+        "SELECT a FROM t CROSS JOIN u ON t.a = u.a",
+        "SET NAMES utf8mb4 COLLATE 'utf8mb4_0900_ai_ci'",
+        "SET NAMES DEFAULT",
+        "SET @a = 1, @b = 2",
+        "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')",
+        "SET autocommit=1, sql_mode = 'ANSI'",
+        "INSERT INTO t SET a = 1, b = 'x'",
+        "INSERT INTO t (a) VALUES (1) ON DUPLICATE KEY UPDATE a = VALUES(a)",
+        "UPDATE t SET a = 1 ORDER BY b LIMIT 1",
+        "CREATE TABLE t (a INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, b TEXT KEY)",
+        "CREATE TABLE t SELECT 1 AS a",
+        "CREATE TABLE t (a INT, CONSTRAINT CHECK (a > 0))",
+        "GRANT SELECT ON db.* TO 'u'@'h'",
+        "LOCK TABLES t READ, u WRITE",
+        "UNLOCK TABLES",
+        "SHOW VARIABLES LIKE 'a%'",
+        "SHOW FULL TABLES FROM `db`",
+        "START TRANSACTION READ ONLY",
+        "SELECT FROM",
+        "SELECT 'open",
+        "LIST @s",
+    ];
+
+    #[test]
+    fn reads_ordinary_mysql_as_mysql_dialect_does() {
+        for sql in CORPUS {
+            let ours = Parser::parse_sql(&StageDialect::default(), sql);
+            let mysql = Parser::parse_sql(&MySqlDialect {}, sql);
+            assert_eq!(ours, mysql, "{sql}");
+        }
+    }
+
+    /// Compares the two lists of methods in the sources, so that a newer `sqlparser` with one more
+    /// override is noticed.
+    #[test]
+    fn forwards_every_override() {
+        let ours = include_str!("dialect.rs");
+        for method in OVERRIDES {
+            let forwarded = ours.contains(&format!("        {method},\n"));
+            let written = ours.contains(&format!("    fn {method}("));
+            assert!(forwarded || written, "{method} is not forwarded");
+        }
+    }
+
+    /// What `MySqlDialect` of sqlparser 0.62 overrides.
+    const OVERRIDES: &[&str] = &[
+        "identifier_quote_style",
+        "ignores_wildcard_escapes",
+        "is_delimited_identifier_start",
+        "is_identifier_part",
+        "is_identifier_start",
+        "is_table_factor_alias",
+        "parse_infix",
+        "parse_statement",
+        "require_interval_qualifier",
+        "requires_single_line_comment_whitespace",
+        "supports_binary_kw_as_cast",
+        "supports_bitwise_shift_operators",
+        "supports_comma_separated_set_assignments",
+        "supports_comment_optimizer_hint",
+        "supports_constraint_keyword_without_name",
+        "supports_create_table_select",
+        "supports_cross_join_constraint",
+        "supports_data_type_signed_suffix",
+        "supports_double_ampersand_operator",
+        "supports_insert_set",
+        "supports_key_column_option",
+        "supports_limit_comma",
+        "supports_match_against",
+        "supports_multiline_comment_hints",
+        "supports_numeric_prefix",
+        "supports_select_modifiers",
+        "supports_set_names",
+        "supports_string_literal_backslash_escape",
+        "supports_string_literal_concatenation",
+        "supports_table_hints",
+        "supports_update_order_by",
+        "supports_user_host_grantee",
+    ];
+}

@@ -1,0 +1,67 @@
+//! How names and texts are written in SQL.
+
+use std::fmt::Write;
+
+/// A text in single quotes, with MySQL's escapes: what [`crate::sql::cursor`] reads back as it was.
+pub fn text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('\'');
+    for c in text.chars() {
+        match c {
+            '\'' => out.push_str("''"),
+            '\\' => out.push_str("\\\\"),
+            '\0' => out.push_str("\\0"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{1a}' => out.push_str("\\Z"),
+            c => out.push(c),
+        }
+    }
+    out.push('\'');
+    out
+}
+
+/// A name: as it is where that is enough, else in backticks.
+pub fn name(name: &str) -> String {
+    if is_plain_name(name) { name.to_owned() } else { format!("`{}`", name.replace('`', "``")) }
+}
+
+/// Whether a name needs no quotes: letters, digits, `_`, `$`, not beginning with a digit.
+pub fn is_plain_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(is_name_char)
+}
+
+/// Whether this character may stand in an unquoted name.
+pub fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '$' || (!c.is_ascii() && c.is_alphanumeric())
+}
+
+/// Bytes as a hexadecimal literal.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 2 + 3);
+    out.push_str("x'");
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{byte:02x}");
+    }
+    out.push('\'');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_and_names_are_quoted_as_mysql_reads_them() {
+        assert_eq!(text("it's C:\\t"), "'it''s C:\\\\t'");
+        assert_eq!(name("lake"), "lake");
+        assert_eq!(name("my stage"), "`my stage`");
+        assert_eq!(name("a`b"), "`a``b`");
+        assert_eq!(name("1a"), "`1a`");
+        assert_eq!(hex(&[0, 255]), "x'00ff'");
+    }
+}

@@ -1,0 +1,128 @@
+//! `(KEY = 'value', KEY = 5, KEY = ('a', 'b'))`: the lists of options behind `CREDENTIALS`,
+//! `CONNECTION`, `ENCRYPTION` and `FILE_FORMAT`.
+
+use std::fmt::Write;
+
+use crate::config::Secret;
+use crate::error::{Error, Result};
+use crate::sql::cursor::{Cursor, Token};
+use crate::sql::literal;
+
+/// A list of options, in the order in which they were written. Keys are in upper case.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Options(pub Vec<(String, OptionValue)>);
+
+/// One value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OptionValue {
+    /// A text in quotes.
+    Text(Secret),
+    /// A word without quotes, in upper case: `CSV`, `TRUE`.
+    Word(String),
+    /// A number, as written.
+    Number(String),
+    /// `('a', 'b')`
+    List(Vec<String>),
+}
+
+/// Whether values in quotes are printed, or `****` for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    /// Print `****`.
+    Mask,
+    /// Print them. Only to test that what was printed can be read again.
+    Expose,
+}
+
+impl Options {
+    /// Reads a list in parentheses. Commas between the options may be left out.
+    pub fn parse(cursor: &mut Cursor<'_>, clause: &str) -> Result<Options> {
+        cursor.expect_sign("(")?;
+        let mut options = Options::default();
+        loop {
+            if cursor.eat_sign(")") {
+                return Ok(options);
+            }
+            let key = cursor.name(&format!("an option of {clause} or ')'"))?.to_uppercase();
+            if options.0.iter().any(|(known, _)| *known == key) {
+                return Err(Error::BadValue {
+                    option: clause.to_owned(),
+                    value: key.clone(),
+                    expected: "each option once".to_owned(),
+                });
+            }
+            cursor.expect_sign("=")?;
+            let value = OptionValue::parse(cursor, &key)?;
+            options.0.push((key, value));
+            cursor.eat_sign(",");
+        }
+    }
+
+    /// Keys and values, each value as text.
+    pub fn pairs(&self) -> Vec<(String, String)> {
+        self.0.iter().map(|(key, value)| (key.clone(), value.to_text())).collect()
+    }
+
+    /// As it can be written again, if `secrets` are exposed.
+    pub fn print(&self, secrets: Secrets) -> String {
+        let mut out = String::from("(");
+        for (index, (key, value)) in self.0.iter().enumerate() {
+            if index > 0 {
+                out.push_str(", ");
+            }
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{} = {}", literal::name(key), value.print(secrets));
+        }
+        out.push(')');
+        out
+    }
+}
+
+impl OptionValue {
+    fn parse(cursor: &mut Cursor<'_>, key: &str) -> Result<OptionValue> {
+        let value = match cursor.peek() {
+            Token::Text(text) => OptionValue::Text(Secret::new(text.clone())),
+            Token::Word(word) => OptionValue::Word(word.to_uppercase()),
+            Token::Number(number) => OptionValue::Number(number.clone()),
+            Token::Sign(sign) if sign == "(" => return OptionValue::parse_list(cursor, key),
+            Token::Name(_) | Token::Location(_) | Token::Uri(_) | Token::Sign(_) | Token::End => {
+                return Err(cursor.expected(format_args!("a value for {key}")));
+            }
+        };
+        cursor.advance();
+        Ok(value)
+    }
+
+    fn parse_list(cursor: &mut Cursor<'_>, key: &str) -> Result<OptionValue> {
+        cursor.expect_sign("(")?;
+        let mut texts = Vec::new();
+        while !cursor.eat_sign(")") {
+            texts.push(cursor.text(&format!("a text in quotes for {key}, or ')'"))?);
+            if !cursor.eat_sign(",") {
+                cursor.expect_sign(")")?;
+                break;
+            }
+        }
+        Ok(OptionValue::List(texts))
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            OptionValue::Text(text) => text.expose_secret().to_owned(),
+            OptionValue::Word(text) | OptionValue::Number(text) => text.clone(),
+            OptionValue::List(_) => self.print(Secrets::Expose),
+        }
+    }
+
+    fn print(&self, secrets: Secrets) -> String {
+        match (self, secrets) {
+            (OptionValue::Text(_), Secrets::Mask) => "'****'".to_owned(),
+            (OptionValue::Text(text), Secrets::Expose) => literal::text(text.expose_secret()),
+            (OptionValue::Word(text) | OptionValue::Number(text), _) => text.clone(),
+            (OptionValue::List(texts), _) => {
+                let texts: Vec<String> = texts.iter().map(|text| literal::text(text)).collect();
+                format!("({})", texts.join(", "))
+            }
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! One pass over the characters of a statement, before any tokenizer sees it.
+//!
+//! A location (`@s/a--b`, `@s/#x`, `@s/*.csv`) and a `file://` URI contain what MySQL takes for
+//! comments. So they are cut out here: each is replaced by as many `_` as it has characters, which
+//! every tokenizer reads as one word, and lines and columns stay true.
+
+use crate::sql::literal::is_name_char;
+
+/// What the pass found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Scan<'a> {
+    /// The first statement as it was written, without its `;`.
+    pub statement: &'a str,
+    /// What follows the `;`.
+    pub rest: &'a str,
+    /// The first statement with locations and URIs masked.
+    pub masked: String,
+    /// What was masked, in order.
+    pub places: Vec<Place<'a>>,
+    /// The words that the statement begins with, in upper case, up to the first other token.
+    pub words: Vec<String>,
+    /// Where `?` stand as parameters: byte offsets into `statement`.
+    pub parameters: Vec<usize>,
+}
+
+/// A masked piece of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, in characters.
+    pub column: usize,
+    /// The text.
+    pub text: &'a str,
+}
+
+/// How to read a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Ordinary SQL: `@x` is a variable.
+    Plain,
+    /// One of ours: `@x` begins a location, `file://` a URI.
+    Stage,
+}
+
+/// More leading words than any statement needs to be recognised.
+const MAX_WORDS: usize = 8;
+
+/// Scans the first statement of a text.
+pub fn scan(text: &str, mode: Mode) -> Scan<'_> {
+    let mut scanner = Scanner {
+        text,
+        at: 0,
+        line: 1,
+        column: 1,
+        mode,
+        masked: String::with_capacity(text.len()),
+        places: Vec::new(),
+        words: Vec::new(),
+        leading: true,
+        parameters: Vec::new(),
+    };
+    let end = scanner.run();
+    let rest = text.get(end..).map_or("", |rest| rest.strip_prefix(';').unwrap_or(rest));
+    Scan {
+        statement: text.get(..end).unwrap_or(text),
+        rest,
+        masked: scanner.masked,
+        places: scanner.places,
+        words: scanner.words,
+        parameters: scanner.parameters,
+    }
+}
+
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+    column: usize,
+    mode: Mode,
+    masked: String,
+    places: Vec<Place<'a>>,
+    words: Vec<String>,
+    leading: bool,
+    parameters: Vec<usize>,
+}
+
+impl<'a> Scanner<'a> {
+    /// Runs to the first `;` outside of everything, or to the end; returns where that is.
+    fn run(&mut self) -> usize {
+        while let Some(c) = self.peek() {
+            match c {
+                ';' => return self.at,
+                c if c.is_whitespace() => self.copy(),
+                '#' => self.line_comment(),
+                '-' if self.is_dash_comment() => self.line_comment(),
+                '/' if self.rest().starts_with("/*") => self.block_comment(),
+                '*' if self.rest().starts_with("*/") => self.copy_n(2),
+                '\'' | '"' => self.quoted(c, true),
+                '`' => self.quoted(c, false),
+                '@' if self.mode == Mode::Stage => self.location(),
+                c if is_name_char(c) || c == '@' => self.word(),
+                '?' => {
+                    self.leading = false;
+                    self.parameters.push(self.at);
+                    self.copy();
+                }
+                _ => {
+                    self.leading = false;
+                    self.copy();
+                }
+            }
+        }
+        self.at
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or("")
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    /// Takes one character, counting lines and columns.
+    fn advance(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += c.len_utf8();
+        if c == '\n' {
+            self.line += 1;
+            self.column = 1;
+        } else {
+            self.column += 1;
+        }
+        Some(c)
+    }
+
+    fn copy(&mut self) {
+        if let Some(c) = self.advance() {
+            self.masked.push(c);
+        }
+    }
+
+    fn copy_n(&mut self, n: usize) {
+        for _ in 0..n {
+            self.copy();
+        }
+    }
+
+    fn copy_while(&mut self, keep: impl Fn(char) -> bool) {
+        while self.peek().is_some_and(&keep) {
+            self.copy();
+        }
+    }
+
+    /// MySQL's `-- ` needs a blank or the end of the text behind it.
+    fn is_dash_comment(&self) -> bool {
+        self.rest()
+            .strip_prefix("--")
+            .is_some_and(|rest| rest.chars().next().is_none_or(|c| c.is_whitespace()))
+    }
+
+    fn line_comment(&mut self) {
+        self.copy_while(|c| c != '\n');
+    }
+
+    /// `/* ... */` is passed over; of `/*!40101 ... */` only the frame is, for its contents count.
+    fn block_comment(&mut self) {
+        self.copy_n(2);
+        if self.peek() == Some('!') {
+            self.copy();
+            self.copy_while(|c| c.is_ascii_digit());
+            return;
+        }
+        while self.peek().is_some() {
+            if self.rest().starts_with("*/") {
+                return self.copy_n(2);
+            }
+            self.copy();
+        }
+    }
+
+    /// A quoted text: a doubled quote does not end it, nor one behind a backslash.
+    fn quoted(&mut self, quote: char, backslashes: bool) {
+        self.leading = false;
+        self.copy();
+        while let Some(c) = self.peek() {
+            self.copy();
+            if c == '\\' && backslashes {
+                self.copy();
+            } else if c == quote {
+                if self.peek() != Some(quote) {
+                    return;
+                }
+                self.copy();
+            }
+        }
+    }
+
+    fn word(&mut self) {
+        let start = self.at;
+        let (line, column) = (self.line, self.column);
+        let is_uri = self.mode == Mode::Stage && starts_with_ignore_case(self.rest(), "file://");
+        if is_uri {
+            while self.peek().is_some_and(|c| !ends_uri(c)) {
+                self.advance();
+            }
+            return self.mask(start, line, column);
+        }
+        self.copy_while(|c| is_name_char(c) || c == '@');
+        if self.leading && self.words.len() < MAX_WORDS {
+            let word = self.text.get(start..self.at).unwrap_or("");
+            self.words.push(word.to_uppercase());
+        }
+    }
+
+    /// `@`, then names up to a `/`, each perhaps in quotes; then a path up to a blank or a
+    /// character that needs the whole to be in single quotes.
+    fn location(&mut self) {
+        let start = self.at;
+        let (line, column) = (self.line, self.column);
+        let mut name_begins = true;
+        self.advance();
+        while let Some(c) = self.peek() {
+            match c {
+                '/' => {
+                    while self.peek().is_some_and(|c| !ends_path(c)) {
+                        self.advance();
+                    }
+                    break;
+                }
+                '"' | '`' if name_begins => self.skip_quoted_name(c),
+                c if ends_path(c) => break,
+                c => {
+                    self.advance();
+                    name_begins = matches!(c, '.' | '%');
+                    continue;
+                }
+            }
+            name_begins = false;
+        }
+        self.mask(start, line, column);
+    }
+
+    fn skip_quoted_name(&mut self, quote: char) {
+        self.advance();
+        while let Some(c) = self.advance() {
+            if c == quote {
+                if self.peek() != Some(quote) {
+                    return;
+                }
+                self.advance();
+            }
+        }
+    }
+
+    fn mask(&mut self, start: usize, line: usize, column: usize) {
+        self.leading = false;
+        let text = self.text.get(start..self.at).unwrap_or("");
+        for c in text.chars() {
+            // A quoted name may span lines; the lines must stay.
+            self.masked.push(if c == '\n' { '\n' } else { '_' });
+        }
+        self.places.push(Place { line, column, text });
+    }
+}
+
+fn starts_with_ignore_case(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+fn ends_path(c: char) -> bool {
+    c.is_whitespace() || matches!(c, ';' | ',' | '(' | ')' | '\'' | '"' | '`')
+}
+
+fn ends_uri(c: char) -> bool {
+    c.is_whitespace() || matches!(c, ';' | ',' | '\'')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(text: &str) -> Vec<&str> {
+        scan(text, Mode::Stage).places.iter().map(|place| place.text).collect()
+    }
+
+    #[test]
+    fn comments_end_at_a_location() {
+        for path in ["@s/a--b", "@s/#x", "@s/*.csv", "@s/a/*b*/c", "@s/--", "@~/#", "@%t/x"] {
+            let text = format!("LIST {path} -- a comment @no/no\n/* @no */ # @no");
+            assert_eq!(places(&text), [path], "{text}");
+        }
+        assert_eq!(places("PUT file:///a/*.csv#1 @s"), ["file:///a/*.csv#1", "@s"]);
+        assert_eq!(places(r"PUT FILE://C:\t\n.csv @s;"), [r"FILE://C:\t\n.csv", "@s"]);
+    }
+
+    #[test]
+    fn quoted_names_are_part_of_a_location() {
+        assert_eq!(places(r#"LIST @"my ""stage"/a b"#), [r#"@"my ""stage"/a"#]);
+        assert_eq!(places("LIST @`d b`.`s t`/a;"), ["@`d b`.`s t`/a"]);
+        assert_eq!(places(r#"LIST @%"t 1"/a,"#), [r#"@%"t 1"/a"#]);
+    }
+
+    #[test]
+    fn the_mask_keeps_lines_and_columns() {
+        let found = scan("LIST\n é @s/ü#1 PATTERN='@x'", Mode::Stage);
+        assert_eq!(found.masked, "LIST\n é ______ PATTERN='@x'");
+        assert_eq!(found.places, [Place { line: 2, column: 4, text: "@s/ü#1" }]);
+    }
+
+    #[test]
+    fn the_first_statement_is_split_off() {
+        let found = scan("SELECT ';' /* ; */, `;` -- ;\n ; SELECT 2;", Mode::Plain);
+        assert_eq!(found.statement, "SELECT ';' /* ; */, `;` -- ;\n ");
+        assert_eq!(found.rest, " SELECT 2;");
+        let found = scan("LIST @s/#x; LIST @t", Mode::Stage);
+        assert_eq!((found.statement, found.rest), ("LIST @s/#x", " LIST @t"));
+        assert_eq!(scan("SELECT 'a\\';b'", Mode::Plain).rest, "");
+    }
+
+    #[test]
+    fn leading_words_skip_comments_and_open_version_comments() {
+        let words = |text| scan(text, Mode::Plain).words.join(" ");
+        assert_eq!(
+            words("/* x */ create -- y\n or # z\n replace stage s"),
+            "CREATE OR REPLACE STAGE S"
+        );
+        assert_eq!(words("/*!40101 SET NAMES utf8 */"), "SET NAMES UTF8");
+        assert_eq!(words("'LIST'"), "");
+        assert_eq!(words("SHOW STAGES = LIKE"), "SHOW STAGES");
+    }
+
+    #[test]
+    fn parameters_are_found_outside_of_texts() {
+        let found = scan("LIST @s/a?b PATTERN=? COMMENT '?' -- ?", Mode::Stage);
+        assert_eq!(found.parameters, [20]);
+    }
+
+    #[test]
+    fn nothing_panics_on_broken_text() {
+        for text in
+            ["", ";", "'", "\"", "`", "@", "@\"", "/*", "/*!", "--", "@s/", "file://", "\\", "'\\"]
+        {
+            for mode in [Mode::Plain, Mode::Stage] {
+                let _ = scan(text, mode);
+            }
+        }
+    }
+}
