@@ -42,6 +42,10 @@ pub enum Error {
         /// What to try.
         hint: Option<String>,
     },
+    /// A text with nothing in it but blanks and comments.
+    EmptyQuery,
+    /// A name without a database, while none is in use.
+    NoDatabase,
     /// Something that is understood and cannot be done.
     Unsupported {
         /// What was asked for.
@@ -313,6 +317,8 @@ impl fmt::Display for Error {
                     None => Ok(()),
                 }
             }
+            Error::EmptyQuery => f.write_str("Query was empty"),
+            Error::NoDatabase => f.write_str("No database selected"),
             Error::Unsupported { what, .. } => write!(f, "{what} is not supported"),
             Error::UnknownStage { name, .. } => write!(f, "Stage '{name}' doesn't exist"),
             Error::StageExists { name } => write!(f, "Stage '{name}' already exists"),
@@ -405,6 +411,8 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Error::Syntax { .. } | Error::UnknownOption { .. } => code(1064, "42000"),
+            Error::EmptyQuery => code(1065, "42000"),
+            Error::NoDatabase => code(1046, "3D000"),
             Error::Unsupported { .. } => code(1235, "42000"),
             Error::UnknownStage { .. } | Error::UnknownTable { .. } => code(1146, "42S02"),
             Error::StageExists { .. } => code(1050, "42S01"),
@@ -481,8 +489,10 @@ impl Error {
                 Some("restore the object, or DROP what it describes".to_owned())
             }
             Error::UnknownVariable { .. } => Some("SHOW VARIABLES lists what exists".to_owned()),
+            Error::NoDatabase => Some("USE default, or write db.stage".to_owned()),
             Error::Startup { hint, .. } => Some(hint.clone()),
-            Error::DatabaseExists { .. }
+            Error::EmptyQuery
+            | Error::DatabaseExists { .. }
             | Error::ProtectedDatabase { .. }
             | Error::UnknownTable { .. }
             | Error::BadName { .. }
@@ -527,6 +537,11 @@ impl Error {
         }
         truncate(&mut text, MAX_MESSAGE_BYTES);
         text
+    }
+
+    /// What the log may say beyond the sentence.
+    pub fn detail(&self) -> &str {
+        if let Error::Storage { detail, .. } = self { detail } else { "" }
     }
 
     /// Whether the mistake is the user's (logged at info) or ours (logged as an error).

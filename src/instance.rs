@@ -1,10 +1,13 @@
 //! What all connections share: the configuration, the stages, the users.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::time::Instant;
 
 use crate::access::Users;
 use crate::config::Config;
+use crate::error::Result;
+use crate::stage::Stages;
 
 /// The version that is announced to clients: MySQL's first, because drivers parse it.
 pub const SERVER_VERSION: &str = concat!("8.4.6-Stagewire-", env!("CARGO_PKG_VERSION"));
@@ -13,6 +16,8 @@ pub const SERVER_VERSION: &str = concat!("8.4.6-Stagewire-", env!("CARGO_PKG_VER
 pub struct Instance {
     /// What it was told.
     pub config: Config,
+    /// Where files are.
+    pub stages: Arc<Stages>,
     /// Who may log in.
     pub users: Users,
     /// When it started.
@@ -21,4 +26,20 @@ pub struct Instance {
     pub last_connection_id: AtomicU32,
     /// Connections that are open now.
     pub connections: AtomicUsize,
+}
+
+impl Instance {
+    /// Opens catalog and storage.
+    pub async fn open(config: Config) -> Result<Arc<Instance>> {
+        let stages = Stages::open(&config).await?;
+        let users = Users::new(&config.root_password);
+        Ok(Arc::new(Instance {
+            config,
+            stages,
+            users,
+            started: Instant::now(),
+            last_connection_id: AtomicU32::new(0),
+            connections: AtomicUsize::new(0),
+        }))
+    }
 }

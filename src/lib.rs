@@ -1,11 +1,34 @@
 //! Stagewire: named stages for files on any storage, for every MySQL client.
+//!
+//! # The life of a statement
+//!
+//! What happens to `LIST @lake/2024/ PATTERN='.*[.]csv'`:
+//!
+//! 1. **Bytes to packet.** [`server`]'s gate reads one whole packet from the socket; `opensrv_mysql`
+//!    runs the loop of commands; the shim hands the text on and decides nothing.
+//! 2. **Text to statement.** [`statement::Statement::parse`] masks locations ([`sql::scan`]), splits
+//!    the text into tokens ([`sql::cursor`]) and picks `list::parse` from its table. Syntax only.
+//! 3. **Statement to work.** [`session::Session::execute`] starts the clock, runs it, logs it masked.
+//! 4. **Work to storage.** [`stage::Stages`] finds the stage; [`stage::files::Files`] lists it, page
+//!    by page.
+//! 5. **Rows to packets.** [`rows::Outcome`] goes to the server's one writer of answers: columns
+//!    first, rows as they come, a failure half-way as an error packet.
+//!
+//! # Who knows whom
+//!
+//! `main → { server, http } → session → statement → { sql, access, transfer } → stage → rows`, and
+//! [`error`] for all. No arrow turns back: a stage never sees SQL, a statement never sees a socket.
 
 pub mod access;
 pub mod config;
 pub mod error;
+pub mod http;
 pub mod instance;
+pub mod metrics;
 pub mod rows;
 pub mod server;
 pub mod session;
 pub mod sql;
 pub mod stage;
+pub mod statement;
+pub mod transfer;

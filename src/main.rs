@@ -1,1 +1,142 @@
-fn main() {}
+//! The `stagewire` command: command line to configuration, then serve until told to stop.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use stagewire::config::{Config, Overrides, Secret};
+use stagewire::error::{Error, Result};
+use stagewire::instance::Instance;
+use stagewire::{http, metrics, server};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Named stages for files on any storage, for every MySQL client.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve MySQL and HTTP clients until SIGTERM or ctrl-c
+    Serve(Serve),
+}
+
+#[derive(Args)]
+struct Serve {
+    /// Where MySQL clients connect; port 0 picks a free one [default: 127.0.0.1:3307]
+    #[arg(long, env = "STAGEWIRE_MYSQL_ADDR")]
+    mysql_addr: Option<SocketAddr>,
+    /// Where HTTP clients connect; port 0 picks a free one [default: 127.0.0.1:8000]
+    #[arg(long, env = "STAGEWIRE_HTTP_ADDR")]
+    http_addr: Option<SocketAddr>,
+    /// The server's own directory [default: ./stagewire-data]
+    #[arg(long, env = "STAGEWIRE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// A TOML file with everything else
+    #[arg(long, env = "STAGEWIRE_CONFIG")]
+    config: Option<PathBuf>,
+    // No options, for a command line is seen by everybody on the machine.
+    #[arg(
+        env = "STAGEWIRE_ROOT_PASSWORD",
+        hide = true,
+        hide_env_values = true,
+        long = "root-password"
+    )]
+    root_password: Option<String>,
+    #[arg(env = "STAGEWIRE_SECRET_KEY", hide = true, hide_env_values = true, long = "secret-key")]
+    secret_key: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let CommandLine { command: Command::Serve(options) } = CommandLine::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_env("STAGEWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    match run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The whole of it: nothing cuts a terminal at 500 bytes.
+            let hint = error.hint().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+            let _ = writeln!(std::io::stderr(), "stagewire: {error}{hint}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: Serve) -> Result<()> {
+    let overrides = Overrides {
+        mysql_addr: options.mysql_addr,
+        http_addr: options.http_addr,
+        data_dir: options.data_dir,
+        root_password: options.root_password.map(Secret::new),
+        secret_key: options.secret_key.map(Secret::new),
+    };
+    let config = Config::load(options.config.as_deref(), overrides)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime
+        .map_err(|error| startup(format!("Can't start threads: {error}")))?
+        .block_on(serve(config))
+}
+
+async fn serve(mut config: Config) -> Result<()> {
+    metrics::install();
+    let (mysql, mysql_addr) = listen(config.mysql_addr, "--mysql-addr").await?;
+    let (web, http_addr) = listen(config.http_addr, "--http-addr").await?;
+    (config.mysql_addr, config.http_addr) = (mysql_addr, http_addr);
+    let instance = Instance::open(config).await?;
+    let stop = CancellationToken::new();
+    stop_on_signals(&stop)?;
+    let mut out = std::io::stdout();
+    writeln!(out, "stagewire ready mysql={mysql_addr} http={http_addr}")
+        .and_then(|()| out.flush())
+        .map_err(|error| startup(format!("Can't write to standard output: {error}")))?;
+    tokio::join!(
+        server::serve(mysql, instance.clone(), stop.clone()),
+        http::serve(web, instance, stop)
+    );
+    Ok(())
+}
+
+async fn listen(addr: SocketAddr, option: &str) -> Result<(TcpListener, SocketAddr)> {
+    let listening = async {
+        let listener = TcpListener::bind(addr).await?;
+        let addr = listener.local_addr()?;
+        std::io::Result::Ok((listener, addr))
+    };
+    listening.await.map_err(|error| Error::Startup {
+        what: format!("Can't listen on {addr}: {error}"),
+        hint: format!("choose another address by {option}; port 0 picks a free one"),
+    })
+}
+
+fn stop_on_signals(stop: &CancellationToken) -> Result<()> {
+    let signals = signal(SignalKind::terminate())
+        .and_then(|term| signal(SignalKind::interrupt()).map(|interrupt| (term, interrupt)));
+    let (mut term, mut interrupt) =
+        signals.map_err(|error| startup(format!("Can't wait for signals: {error}")))?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        stop.cancel();
+    });
+    Ok(())
+}
+
+fn startup(what: String) -> Error {
+    Error::Startup { what, hint: "see the message of the operating system".to_owned() }
+}

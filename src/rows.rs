@@ -164,6 +164,11 @@ impl Outcome {
         Outcome::Done(Done::default())
     }
 
+    /// Done, with a sentence for people.
+    pub fn done_with(info: impl Into<String>) -> Outcome {
+        Outcome::Done(Done { affected: 0, info: info.into() })
+    }
+
     /// Done, with a number of things changed.
     pub fn affected(affected: u64) -> Outcome {
         Outcome::Done(Done { affected, info: String::new() })

@@ -3,14 +3,25 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::instance::Instance;
+use crate::metrics;
 use crate::rows::{Column, Outcome, Value};
-use crate::stage::name::DEFAULT_DATABASE;
+use crate::sql::literal;
+use crate::sql::location::Area;
+use crate::sql::name::QualifiedName;
+use crate::stage::definition::Definition;
+use crate::stage::files::Files;
+use crate::stage::name::{DEFAULT_DATABASE, StageName};
+use crate::stage::{Created, IfExists, Listed, Stages};
+use crate::statement::variables::Variables;
+use crate::statement::{self, Statement};
 
 /// The way from a statement to the files on the client's side (LOCAL INFILE). A statement never
 /// sees a socket: this is all that it gets of it.
@@ -76,10 +87,17 @@ pub struct Peer {
 pub struct Prepared {
     /// The text, with `?` for the parameters.
     pub sql: String,
-    /// How many parameters.
-    pub parameters: usize,
+    /// Where the `?` are: byte offsets.
+    places: Vec<usize>,
     /// What it answers; empty for an OK.
     pub columns: Vec<Column>,
+}
+
+impl Prepared {
+    /// How many parameters it needs.
+    pub fn parameters(&self) -> usize {
+        self.places.len()
+    }
 }
 
 /// One connection's state.
@@ -90,53 +108,287 @@ pub struct Session {
     pub peer: Peer,
     /// The current database; `None` after it was dropped.
     pub database: Option<String>,
+    /// What it has set.
+    pub variables: Variables,
+    /// Its temporary stages. They hide others of the same name.
+    temporary: Vec<Arc<Definition>>,
 }
 
 impl Session {
     /// The state right after the log-in.
     pub fn new(instance: Arc<Instance>, peer: Peer) -> Session {
-        Session { instance, peer, database: Some(DEFAULT_DATABASE.to_owned()) }
+        Session {
+            instance,
+            peer,
+            database: Some(DEFAULT_DATABASE.to_owned()),
+            variables: Variables::default(),
+            temporary: Vec::new(),
+        }
     }
 
     /// Runs one statement (one trailing `;` allowed).
-    pub async fn execute(&mut self, _sql: &str, _files: &mut dyn ClientFiles) -> Result<Outcome> {
-        Ok(Outcome::done())
+    pub async fn execute(&mut self, sql: &str, files: &mut dyn ClientFiles) -> Result<Outcome> {
+        let started = Instant::now();
+        let parsed = Statement::parse(sql);
+        let (kind, text) = match &parsed {
+            Ok(statement) => (statement.kind(), statement.to_string()),
+            // What could not be read may hold a password anywhere.
+            Err(_) => ("unknown", "(not understood)".to_owned()),
+        };
+        let outcome = match parsed {
+            Ok(statement) => statement.execute(self, files).await,
+            Err(error) => Err(error),
+        };
+        metrics::statement(kind, outcome.is_ok(), started.elapsed());
+        self.log(&text, &outcome, started);
+        outcome
     }
 
     /// Splits the first statement off a text of several. The rest is empty after the last one.
     pub fn split<'a>(&self, sql: &'a str) -> (&'a str, &'a str) {
-        (sql, "")
+        Statement::split(sql)
     }
 
     /// Prepares one statement.
-    pub async fn prepare(&mut self, _sql: &str) -> Result<Prepared> {
-        Err(Error::NotPreparable)
+    pub fn prepare(&mut self, sql: &str) -> Result<Prepared> {
+        let places = statement::scan_as_it_begins(sql).parameters;
+        let columns = match fill(sql, &places, &vec![Value::Null; places.len()])
+            .and_then(|text| Statement::parse(&text))
+        {
+            Ok(statement) => statement.columns(self)?,
+            // Options take no NULL, but an empty text.
+            Err(_) if !places.is_empty() => {
+                let empty = vec![Value::Text(String::new()); places.len()];
+                Statement::parse(&fill(sql, &places, &empty)?)?.columns(self)?
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Prepared { sql: sql.to_owned(), places, columns })
     }
 
     /// Runs a prepared statement.
     pub async fn execute_prepared(
         &mut self,
-        _prepared: &Prepared,
-        _parameters: Vec<Value>,
+        prepared: &Prepared,
+        parameters: Vec<Value>,
     ) -> Result<Outcome> {
-        Err(Error::NotPreparable)
+        if parameters.len() != prepared.parameters() {
+            return Err(Error::WrongParameters);
+        }
+        let text = fill(&prepared.sql, &prepared.places, &parameters)?;
+        self.execute(&text, &mut NoFiles).await
     }
 
     /// `USE database`, `COM_INIT_DB`, and the database of a handshake.
-    pub async fn use_database(&mut self, _name: &str) -> Result<()> {
+    pub async fn use_database(&mut self, name: &str) -> Result<()> {
+        if !self.instance.stages.database_exists(name).await? {
+            return Err(Error::UnknownDatabase { name: name.to_owned() });
+        }
+        self.database = Some(name.to_owned());
         Ok(())
     }
 
-    /// The text of `COM_STATISTICS`.
+    /// The text of `COM_STATISTICS`, in MySQL's form.
     pub fn statistics(&self) -> String {
-        String::new()
+        let connections = self.instance.connections.load(Ordering::Relaxed);
+        let uptime = self.instance.started.elapsed().as_secs();
+        format!("Uptime: {uptime}  Threads: {connections}")
     }
 
-    /// `COM_RESET_CONNECTION`: temporary stages and variables go, the log-in stays.
+    /// `COM_RESET_CONNECTION`: temporary stages and variables go, log-in and database stay.
     pub async fn reset(&mut self) -> Result<()> {
+        self.variables = Variables::default();
+        self.drop_temporary().await;
         Ok(())
     }
 
     /// The end of the connection, however it came: temporary stages go.
-    pub async fn close(&mut self) {}
+    pub async fn close(&mut self) {
+        self.drop_temporary().await;
+    }
+
+    /// Who creates: `'root'@'127.0.0.1'`.
+    pub fn creator(&self) -> String {
+        format!("'{}'@'{}'", self.peer.user, self.peer.ip)
+    }
+
+    /// A name with its database: the one that it names, or the current one.
+    pub fn stage_name(&self, name: &QualifiedName) -> Result<StageName> {
+        let database = name.database.clone().or_else(|| self.database.clone());
+        Ok(StageName::new(database.ok_or(Error::NoDatabase)?, name.name.clone()))
+    }
+
+    /// The stage of this name.
+    pub async fn stage(&self, name: &StageName) -> Result<Arc<Definition>> {
+        match self.temporary.iter().find(|definition| definition.name == *name) {
+            Some(definition) => Ok(definition.clone()),
+            None => self.instance.stages.get(name).await,
+        }
+    }
+
+    /// The files of an area.
+    pub async fn files_at(&self, area: &Area) -> Result<Arc<Files>> {
+        let stages = &self.instance.stages;
+        match area {
+            Area::User => stages.user_files(&self.peer.user).await,
+            Area::Stage { database, name } => {
+                let name = QualifiedName { database: database.clone(), name: name.clone() };
+                let definition = self.stage(&self.stage_name(&name)?).await?;
+                stages.open_files(&definition).await
+            }
+            Area::Table { database, name } => {
+                let database = database.as_ref().or(self.database.as_ref());
+                stages.table_files(database.ok_or(Error::NoDatabase)?, name).await
+            }
+        }
+    }
+
+    /// Creates a stage that ends with this connection.
+    pub async fn create_temporary(
+        &mut self,
+        definition: Definition,
+        how: IfExists,
+    ) -> Result<Created> {
+        let name = definition.name.clone();
+        if !self.instance.stages.database_exists(&name.database).await? {
+            return Err(Error::UnknownDatabase { name: name.database });
+        }
+        let old = self.temporary.iter().position(|known| known.name == name);
+        match (old, how) {
+            (None, _) => {
+                self.temporary.push(Arc::new(definition));
+                Ok(Created::New)
+            }
+            (Some(_), IfExists::Keep) => Ok(Created::Kept),
+            (Some(_), IfExists::Fail) => Err(Error::StageExists { name: name.to_string() }),
+            (Some(index), IfExists::Replace) => {
+                let old = std::mem::replace(&mut self.temporary[index], Arc::new(definition));
+                self.instance.stages.remove_files_of(&old).await?;
+                Ok(Created::Replaced)
+            }
+        }
+    }
+
+    /// Changes a stage.
+    pub async fn alter_stage(
+        &mut self,
+        name: &StageName,
+        change: &(dyn Fn(&mut Definition) -> Result<()> + Sync),
+    ) -> Result<()> {
+        match self.temporary.iter_mut().find(|definition| definition.name == *name) {
+            Some(definition) => {
+                let mut changed = (**definition).clone();
+                change(&mut changed)?;
+                *definition = Arc::new(changed);
+                Ok(())
+            }
+            None => self.instance.stages.alter(name, change, &self.creator()).await,
+        }
+    }
+
+    /// Gives a stage another name.
+    pub async fn rename_stage(&mut self, name: &StageName, to: &StageName) -> Result<()> {
+        let taken = self.temporary.iter().any(|definition| definition.name == *to);
+        match self.temporary.iter_mut().find(|definition| definition.name == *name) {
+            Some(_) if taken => Err(Error::StageExists { name: to.to_string() }),
+            Some(definition) => {
+                let mut changed = (**definition).clone();
+                changed.name = to.clone();
+                *definition = Arc::new(changed);
+                Ok(())
+            }
+            None => self.instance.stages.rename(name, to, &self.creator()).await,
+        }
+    }
+
+    /// Drops a stage; a temporary one first.
+    pub async fn drop_stage(&mut self, name: &StageName) -> Result<()> {
+        match self.temporary.iter().position(|definition| definition.name == *name) {
+            Some(index) => {
+                let definition = self.temporary.remove(index);
+                self.instance.stages.remove_files_of(&definition).await
+            }
+            None => Stages::drop(&self.instance.stages, name, &self.creator()).await,
+        }
+    }
+
+    /// All stages that this session sees, temporary ones in place of those that they hide.
+    pub async fn list_stages(&self, database: Option<&str>) -> Result<Vec<Listed>> {
+        let mut listed = self.instance.stages.list(database).await?;
+        for definition in &self.temporary {
+            if database.is_some_and(|database| database != definition.name.database) {
+                continue;
+            }
+            listed.retain(|known| *listed_name(known) != definition.name);
+            let at = listed.partition_point(|known| *listed_name(known) < definition.name);
+            listed.insert(at, Listed::Stage(definition.clone()));
+        }
+        Ok(listed)
+    }
+
+    /// A database is gone: its temporary stages are, and it is not the current one any more.
+    pub async fn database_dropped(&mut self, name: &str) {
+        if self.database.as_deref() == Some(name) {
+            self.database = None;
+        }
+        let all = std::mem::take(&mut self.temporary);
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|definition| definition.name.database == name);
+        self.temporary = kept;
+        self.remove_files(gone).await;
+    }
+
+    async fn drop_temporary(&mut self) {
+        let gone = std::mem::take(&mut self.temporary);
+        self.remove_files(gone).await;
+    }
+
+    async fn remove_files(&self, gone: Vec<Arc<Definition>>) {
+        for definition in gone {
+            if let Err(error) = self.instance.stages.remove_files_of(&definition).await {
+                let name = &definition.name;
+                tracing::error!(stage = %name, %error, "the files of a temporary stage are left");
+            }
+        }
+    }
+
+    fn log(&self, statement: &str, outcome: &Result<Outcome>, started: Instant) {
+        let connection = self.peer.connection_id;
+        let elapsed_us = started.elapsed().as_micros();
+        match outcome {
+            Ok(_) => tracing::debug!(connection, elapsed_us, statement, "done"),
+            Err(error) if error.is_ours() => {
+                tracing::error!(connection, elapsed_us, statement, %error, detail = error.detail(), "failed");
+            }
+            Err(error) => tracing::info!(connection, elapsed_us, statement, %error, "refused"),
+        }
+    }
+}
+
+fn listed_name(listed: &Listed) -> &StageName {
+    match listed {
+        Listed::Stage(definition) => &definition.name,
+        Listed::Damaged { name, .. } => name,
+    }
+}
+
+/// The text with its parameters in place.
+fn fill(sql: &str, places: &[usize], values: &[Value]) -> Result<String> {
+    let mut text = String::with_capacity(sql.len());
+    let mut from = 0;
+    for (place, value) in places.iter().zip(values) {
+        text.push_str(sql.get(from..*place).ok_or(Error::WrongParameters)?);
+        text.push_str(&match value {
+            Value::Text(text) => literal::text(text),
+            Value::DateTime(_) => literal::text(&value.to_string()),
+            Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => literal::text(text),
+                Err(_) => literal::hex(bytes),
+            },
+            Value::Null | Value::Int(_) | Value::UInt(_) | Value::Double(_) => value.to_string(),
+        });
+        from = place + 1;
+    }
+    text.push_str(sql.get(from..).ok_or(Error::WrongParameters)?);
+    Ok(text)
 }

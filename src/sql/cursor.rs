@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use sqlparser::ast::Expr;
+use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token as SqlToken, TokenWithSpan, Tokenizer};
 
 use crate::error::{Error, Excerpt, Result};
@@ -49,7 +51,8 @@ pub struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// Splits one of our statements into tokens.
     pub fn new(text: &'a str) -> Result<Cursor<'a>> {
-        Cursor::from_scan(text, &scan(text, Mode::Stage))
+        let scan = scan(text, Mode::Stage);
+        Cursor::from_scan(scan.statement, &scan)
     }
 
     /// As [`Cursor::new`], where the text was scanned already.
@@ -194,11 +197,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `TRUE` or `FALSE`, as a word or in quotes.
+    /// `TRUE` or `FALSE`.
     pub fn boolean(&mut self, option: &str) -> Result<bool> {
         let value = match self.peek() {
-            Token::Word(word) | Token::Text(word) => word.to_ascii_uppercase(),
+            Token::Word(word) => word.to_ascii_uppercase(),
             Token::Name(_)
+            | Token::Text(_)
             | Token::Number(_)
             | Token::Location(_)
             | Token::Uri(_)
@@ -257,6 +261,42 @@ impl<'a> Cursor<'a> {
         self.text.get(offset(self.text, placed.span)..).unwrap_or("")
     }
 
+    /// A word or a text in quotes: how MySQL lets character sets be written.
+    pub fn word_or_text(&mut self, what: &str) -> Result<String> {
+        if let Token::Text(text) = self.peek() {
+            let text = text.clone();
+            self.advance();
+            return Ok(text);
+        }
+        self.name(what)
+    }
+
+    /// An expression, read by `sqlparser`; the cursor goes behind it.
+    pub fn expression(&mut self) -> Result<Expr> {
+        let rest = self.rest();
+        let base = self.tokens.get(self.at).map_or(end_of(self.text), |placed| placed.span);
+        let dialect = StageDialect::default();
+        let mut parser =
+            Parser::new(&dialect).try_with_sql(rest).map_err(|_| self.expected("an expression"))?;
+        let parsed = parser.parse_expr();
+        let next = parser.peek_token();
+        // Where the parser stopped, in lines and columns of the whole text.
+        let stopped = to_span(&next.span);
+        let column =
+            if stopped.line == 1 { base.column - 1 + stopped.column } else { stopped.column };
+        let stopped = (base.line + stopped.line - 1, column);
+        let at_end = next.token == SqlToken::EOF;
+        while !self.at_end() {
+            let here =
+                self.tokens.get(self.at).map(|placed| (placed.span.line, placed.span.column));
+            if !at_end && here == Some(stopped) {
+                break;
+            }
+            self.advance();
+        }
+        parsed.map_err(|_| self.expected("an expression"))
+    }
+
     /// "Expected ..., found ...", pointing at the next token.
     pub fn expected(&self, expected: impl Display) -> Error {
         self.expected_hinting(expected, None)
@@ -276,9 +316,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// "Expected one of these", with the likely one as the hint.
+    /// "Expected one of these clauses", with the likely one as the hint. One of them that is not
+    /// wanted here was there before.
     pub fn expected_one_of(&self, keywords: &[&str]) -> Error {
-        let list = one_of(keywords);
+        if let Some(twice) = self.keyword().filter(|word| keywords.contains(&word.as_str())) {
+            return self.expected(format_args!("{twice} only once"));
+        }
+        let list = keywords.join(", ");
         let hint = self.keyword().and_then(|word| {
             nearest(&word, keywords.iter().copied()).map(|near| format!("did you mean {near}?"))
         });
@@ -288,11 +332,6 @@ impl<'a> Cursor<'a> {
     fn is_double_quoted(&self) -> bool {
         self.rest().starts_with('"')
     }
-}
-
-/// `A, B or C`, without the last "or" so that more can follow.
-fn one_of(keywords: &[&str]) -> String {
-    keywords.join(", ")
 }
 
 /// An error at a place that a `sqlparser` message names.

@@ -6,6 +6,7 @@
 //! - [`dialect`]: MySQL's dialect, as a type of our own.
 //! - [`cursor`]: the tokens with what a statement's parser asks of them, and the errors.
 //! - [`location`]: `@stage/path`.
+//! - [`name`]: `db.stage`.
 //! - [`options`]: `(KEY = 'value' ...)`.
 //! - [`literal`]: how names and texts are written.
 //! - [`similar`]: "did you mean".
@@ -14,6 +15,7 @@ pub mod cursor;
 pub mod dialect;
 pub mod literal;
 pub mod location;
+pub mod name;
 pub mod options;
 pub mod scan;
 pub mod similar;

@@ -1,0 +1,95 @@
+//! Errors as HTTP answers: `{"error":{"code":404,"message":"..."}}`.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::error::{Error, StorageKind};
+
+/// An error on its way to an HTTP client.
+pub(super) struct Failure(pub(super) Error);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = status(&self.0);
+        let body = json!({ "error": { "code": status.as_u16(), "message": self.0.message() } });
+        let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let basic = HeaderValue::from_static("Basic realm=\"stagewire\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
+        }
+        response
+    }
+}
+
+/// The answer to every path that is not there.
+pub(super) async fn not_found(uri: Uri) -> Response {
+    let message = format!(
+        "There is no {}. Hint: PUT /v1/upload_to_stage, GET /health, GET /metrics",
+        uri.path()
+    );
+    let body = json!({ "error": { "code": 404, "message": message } });
+    (StatusCode::NOT_FOUND, Json(body)).into_response()
+}
+
+fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::Syntax { .. }
+        | Error::EmptyQuery
+        | Error::NoDatabase
+        | Error::Unsupported { .. }
+        | Error::BadName { .. }
+        | Error::NameTooLong { .. }
+        | Error::BadPath { .. }
+        | Error::BadValue { .. }
+        | Error::UnknownOption { .. }
+        | Error::BadPattern { .. }
+        | Error::BadUrl { .. }
+        | Error::NoData { .. }
+        | Error::LocalInfileOff
+        | Error::UnknownVariable { .. }
+        | Error::ReadOnlyVariable { .. }
+        | Error::WrongValue { .. }
+        | Error::UnknownColumn { .. }
+        | Error::UnknownFunction { .. }
+        | Error::NotPreparable
+        | Error::UnknownPrepared { .. }
+        | Error::WrongParameters
+        | Error::MalformedPacket
+        | Error::OutOfOrder
+        | Error::NotUtf8 { .. }
+        | Error::UnknownCommand { .. }
+        | Error::Disconnected { .. }
+        | Error::BadRequest { .. } => StatusCode::BAD_REQUEST,
+        Error::AccessDenied { .. } => StatusCode::UNAUTHORIZED,
+        Error::UrlNotAllowed { .. } | Error::ProtectedDatabase { .. } => StatusCode::FORBIDDEN,
+        Error::UnknownStage { .. }
+        | Error::UnknownDatabase { .. }
+        | Error::UnknownTable { .. }
+        | Error::UnknownFile { .. } => StatusCode::NOT_FOUND,
+        Error::StageExists { .. }
+        | Error::DatabaseExists { .. }
+        | Error::FileExists { .. }
+        | Error::Conflict { .. } => StatusCode::CONFLICT,
+        Error::PacketTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::Storage { kind, .. } => match kind {
+            StorageKind::Denied => StatusCode::FORBIDDEN,
+            StorageKind::Full => StatusCode::INSUFFICIENT_STORAGE,
+            StorageKind::NotADirectory => StatusCode::CONFLICT,
+            StorageKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            StorageKind::Unsupported => StatusCode::BAD_REQUEST,
+            StorageKind::NotFound | StorageKind::Failed => StatusCode::BAD_GATEWAY,
+        },
+        Error::Shutdown | Error::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+        Error::CatalogDamaged { .. } | Error::Startup { .. } | Error::Internal { .. } => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}

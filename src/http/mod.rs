@@ -1,0 +1,46 @@
+//! HTTP: Databend's upload API, health and metrics.
+
+mod answer;
+mod upload_to_stage;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, put};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::instance::Instance;
+use crate::metrics;
+
+/// Serves until `stop`; running requests then have the grace period of the configuration.
+pub async fn serve(listener: TcpListener, instance: Arc<Instance>, stop: CancellationToken) {
+    let grace = Duration::from_secs(instance.config.limits.shutdown_grace_s);
+    let app = router(instance).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let deadline = async {
+        stop.cancelled().await;
+        tokio::time::sleep(grace).await;
+    };
+    tokio::select! {
+        served = server => {
+            if let Err(error) = served {
+                tracing::error!(%error, "HTTP ended");
+            }
+        }
+        () = deadline => tracing::warn!("HTTP requests were cut off at the end of the grace period"),
+    }
+}
+
+fn router(instance: Arc<Instance>) -> Router {
+    let upload = put(upload_to_stage::handle).post(upload_to_stage::handle);
+    Router::new()
+        .route("/v1/upload_to_stage", upload.layer(DefaultBodyLimit::disable()))
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/metrics", get(|| async { metrics::render() }))
+        .fallback(answer::not_found)
+        .with_state(instance)
+}

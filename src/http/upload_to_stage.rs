@@ -1,0 +1,250 @@
+//! `PUT /v1/upload_to_stage`: the files of a multipart form go to a stage.
+//!
+//! ```text
+//! $ curl -H "stage_name:my_internal_stage" -F "upload=@books.parquet" \
+//!        -XPUT "http://localhost:8000/v1/upload_to_stage"
+//! {"id":"...","stage_name":"my_internal_stage","state":"SUCCESS","files":["books.parquet"]}
+//! ```
+//!
+//! As in Databend's document: files keep their bytes and names, and replace what is there; add
+//! `x-stagewire-overwrite: false` to be refused with 409 instead. Unlike Databend's, a request whose
+//! body breaks off is an error and leaves nothing, not even the files that had come whole.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::{ConnectInfo, FromRequest, Multipart, Request, State};
+use axum::http::{HeaderMap, header};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value as Json_, json};
+use uuid::Uuid;
+
+use super::answer::Failure;
+use crate::access::ROOT;
+use crate::error::{Error, Result};
+use crate::instance::Instance;
+use crate::metrics;
+use crate::sql::location::{Area, Location};
+use crate::stage::files::Files;
+use crate::stage::name::{DEFAULT_DATABASE, StageName, StagePath};
+use crate::transfer::upload::{Options, Status, Upload};
+
+/// Files of one request: each holds a part of its content in memory until all have come.
+const MAX_FILES: usize = 100;
+
+/// Databend's headers, the older spelling last.
+const STAGE_HEADERS: &[&str] = &["x-databend-stage-name", "stage_name"];
+const PATH_HEADERS: &[&str] = &["x-databend-relative-path", "relative_path"];
+const OVERWRITE_HEADER: &str = "x-stagewire-overwrite";
+
+/// Answers one request.
+pub(super) async fn handle(
+    State(instance): State<Arc<Instance>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Result<Json<Json_>, Failure> {
+    let headers = request.headers().clone();
+    let answer = receive(&instance, peer.ip(), &headers, request).await;
+    if let Err(error) = &answer {
+        metrics::upload("http", "ERROR", 0);
+        let detail = error.detail();
+        if error.is_ours() {
+            tracing::error!(%peer, %error, detail, "upload failed");
+        } else {
+            tracing::info!(%peer, %error, "upload refused");
+        }
+    }
+    Ok(Json(answer?))
+}
+
+async fn receive(
+    instance: &Arc<Instance>,
+    ip: IpAddr,
+    headers: &HeaderMap,
+    request: Request,
+) -> Result<Json_> {
+    let user = authenticate(instance, ip, headers)?;
+    let stage_name = text(headers, STAGE_HEADERS)?.ok_or_else(|| Error::BadRequest {
+        why: "The header 'x-databend-stage-name' (or 'stage_name') is missing".to_owned(),
+    })?;
+    let dir = text(headers, PATH_HEADERS)?.unwrap_or_default();
+    let dir = StagePath::new(dir.trim_matches('/'))?;
+    let overwrite = match text(headers, &[OVERWRITE_HEADER])?.unwrap_or("true") {
+        "true" => true,
+        "false" => false,
+        other => {
+            return Err(Error::BadValue {
+                option: OVERWRITE_HEADER.to_owned(),
+                value: other.to_owned(),
+                expected: "true or false".to_owned(),
+            });
+        }
+    };
+    let files = files_of(instance, stage_name, &user).await?;
+    let form = Multipart::from_request(request, &()).await.map_err(|error| Error::BadRequest {
+        why: format!("Expected a multipart/form-data body: {}", error.body_text()),
+    })?;
+    let mut uploads = Form { files, dir, overwrite, uploads: Vec::new() };
+    let timeout = instance.config.limits.net_timeout();
+    let received = uploads.receive(form, timeout).await;
+    let names = match received {
+        Ok(()) => uploads.commit().await?,
+        Err(error) => {
+            uploads.abort().await;
+            return Err(error);
+        }
+    };
+    Ok(json!({
+        "id": Uuid::new_v4(),
+        "stage_name": stage_name,
+        "state": "SUCCESS",
+        "files": names,
+    }))
+}
+
+/// The files of one form, none of them visible yet.
+struct Form {
+    files: Arc<Files>,
+    dir: StagePath,
+    overwrite: bool,
+    uploads: Vec<(String, Upload)>,
+}
+
+impl Form {
+    async fn receive(&mut self, mut form: Multipart, timeout: Duration) -> Result<()> {
+        while let Some(field) = in_time(timeout, form.next_field()).await? {
+            self.receive_file(field, timeout).await?;
+        }
+        if self.uploads.is_empty() {
+            return Err(Error::BadRequest {
+                why: "The form holds no file. Hint: curl -F \"upload=@/path/to/file\"".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn receive_file(&mut self, mut field: Field<'_>, timeout: Duration) -> Result<()> {
+        let Some(name) = field.file_name().map(str::to_owned) else {
+            let field = field.name().unwrap_or("").to_owned();
+            return Err(Error::BadRequest {
+                why: format!(
+                    "The form's part '{field}' has no file name. Hint: with curl, write the '@' in \
+                     -F \"upload=@/path/to/file\""
+                ),
+            });
+        };
+        if self.uploads.iter().any(|(known, _)| *known == name) {
+            return Err(Error::FileExists { path: name });
+        }
+        if self.uploads.len() == MAX_FILES {
+            return Err(Error::BadRequest {
+                why: format!("A request takes at most {MAX_FILES} files; send the rest in another"),
+            });
+        }
+        let options =
+            Options { auto_compress: false, source_compression: None, overwrite: self.overwrite };
+        let upload = Upload::new(self.files.clone(), self.dir.clone(), &name, options)?;
+        if upload.skipped_already().await?.is_some() {
+            return Err(Error::FileExists { path: self.dir.join(&name)?.to_string() });
+        }
+        self.uploads.push((name, upload));
+        while let Some(block) = in_time(timeout, field.chunk()).await? {
+            if let Some((_, upload)) = self.uploads.last_mut() {
+                upload.push(block).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the files visible, in the order in which they came.
+    async fn commit(self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for (name, upload) in self.uploads {
+            let report = upload.finish().await?;
+            if report.status == Status::Skipped {
+                return Err(Error::FileExists { path: report.target.to_string() });
+            }
+            metrics::upload("http", report.status.name(), report.source_size);
+            names.push(name);
+        }
+        Ok(names)
+    }
+
+    async fn abort(self) {
+        for (_, upload) in self.uploads {
+            upload.abort().await;
+        }
+    }
+}
+
+/// The next piece of a body, unless it breaks off or nothing comes for too long.
+async fn in_time<T>(
+    timeout: Duration,
+    next: impl Future<Output = Result<Option<T>, MultipartError>>,
+) -> Result<Option<T>> {
+    match tokio::time::timeout(timeout, next).await {
+        Ok(Ok(piece)) => Ok(piece),
+        Ok(Err(error)) => {
+            Err(Error::BadRequest { why: format!("The body is broken: {}", error.body_text()) })
+        }
+        Err(_) => Err(Error::BadRequest { why: "The body stopped coming".to_owned() }),
+    }
+}
+
+/// Who asks: by basic authentication, or as `root` where that needs no password.
+fn authenticate(instance: &Instance, ip: IpAddr, headers: &HeaderMap) -> Result<String> {
+    let denied = |user: &str, with_password| Error::AccessDenied {
+        user: user.to_owned(),
+        host: ip.to_string(),
+        with_password,
+    };
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        let admitted = instance.users.admits_without_password(ip);
+        return if admitted { Ok(ROOT.to_owned()) } else { Err(denied("", false)) };
+    };
+    let basic = value.to_str().ok().and_then(|value| {
+        let (scheme, encoded) = value.split_once(' ')?;
+        let decoded = BASE64_STANDARD.decode(encoded.trim()).ok()?;
+        let text = String::from_utf8(decoded).ok()?;
+        let (user, password) = text.split_once(':')?;
+        scheme.eq_ignore_ascii_case("Basic").then(|| (user.to_owned(), password.to_owned()))
+    });
+    match basic {
+        Some((user, password)) if instance.users.verify_clear(&user, ip, &password) => Ok(user),
+        Some((user, password)) => Err(denied(&user, !password.is_empty())),
+        None => Err(denied("", false)),
+    }
+}
+
+/// The value of the first of these headers that is there. UTF-8 is allowed, though HTTP has it not.
+fn text<'a>(headers: &'a HeaderMap, names: &[&str]) -> Result<Option<&'a str>> {
+    let Some(value) = names.iter().find_map(|name| headers.get(*name)) else { return Ok(None) };
+    std::str::from_utf8(value.as_bytes())
+        .map(|text| Some(text.trim()))
+        .map_err(|_| Error::BadRequest { why: "A header is not UTF-8".to_owned() })
+}
+
+/// The stage that the header names: `~`, `%table`, `name`, `db.name`, or any other name as it is.
+async fn files_of(instance: &Instance, name: &str, user: &str) -> Result<Arc<Files>> {
+    let stages = &instance.stages;
+    let area = match Location::parse(&format!("@{}", name.trim_start_matches('@'))) {
+        Ok(Location { area, path }) if path.is_root() => area,
+        Ok(_) | Err(_) => Area::Stage { database: None, name: name.to_owned() },
+    };
+    match area {
+        Area::User => stages.user_files(user).await,
+        Area::Stage { database, name } => {
+            let database = database.unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
+            let definition = stages.get(&StageName::new(database, name)).await?;
+            stages.open_files(&definition).await
+        }
+        Area::Table { database, name } => {
+            let database = database.unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
+            stages.table_files(&database, &name).await
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `stage`, `db.stage`: a name where no file is meant.
+
+use std::fmt;
+
+use crate::error::Result;
+use crate::sql::cursor::{Cursor, Token};
+use crate::sql::literal;
+
+/// A stage's name, perhaps with its database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QualifiedName {
+    /// The database, where one is named.
+    pub database: Option<String>,
+    /// The stage.
+    pub name: String,
+}
+
+impl QualifiedName {
+    /// Reads a name, each part perhaps in backticks or double quotes.
+    pub fn parse(cursor: &mut Cursor<'_>) -> Result<QualifiedName> {
+        if let Token::Location(text) = cursor.peek() {
+            let bare = text.trim_start_matches('@');
+            let hint = format!("the '@' belongs to locations; here the name alone stands: {bare}");
+            return Err(cursor.expected_hinting("a stage name", Some(hint)));
+        }
+        let first = cursor.name("a stage name")?;
+        if !cursor.eat_sign(".") {
+            return Ok(QualifiedName { database: None, name: first });
+        }
+        let name = cursor.name("a stage name after the database and '.'")?;
+        Ok(QualifiedName { database: Some(first), name })
+    }
+}
+
+impl fmt::Display for QualifiedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(database) = &self.database {
+            write!(f, "{}.", literal::name(database))?;
+        }
+        f.write_str(&literal::name(&self.name))
+    }
+}

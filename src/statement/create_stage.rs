@@ -1,0 +1,275 @@
+//! `CREATE STAGE` gives a place for files a name.
+//!
+//! ```text
+//! CREATE [OR REPLACE] [TEMPORARY] STAGE [IF NOT EXISTS] [<database>.]<name>
+//!     [URL = '<scheme>://...'] [CREDENTIALS = (...)] [CONNECTION = (...)] [ENDPOINT = '...']
+//!     [ENCRYPTION = (...)] [FILE_FORMAT = (...)] [COMMENT = '...']
+//!
+//! > CREATE STAGE my_internal_stage
+//! > CREATE STAGE lake URL='s3://bucket/data/'
+//!     CONNECTION=(REGION='eu-central-1' ACCESS_KEY_ID='...' SECRET_ACCESS_KEY='...')
+//! > CREATE STAGE lake
+//! ERROR 1050 (42S01): Stage 'lake' already exists. Hint: CREATE OR REPLACE STAGE replaces it ...
+//! ```
+//!
+//! Without `URL` the stage is internal: the server keeps its files, and `OR REPLACE` or `DROP`
+//! removes them. With one it is external, and its files are never removed with it. A stage that
+//! names no credentials is anonymous. `TEMPORARY`: gone, with its files, when the connection ends.
+//!
+//! Clauses come in any order, unlike Databend's. `COMMENT` is kept, which Databend forgets.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::rows::Outcome;
+use crate::session::Session;
+use crate::sql::cursor::Cursor;
+use crate::sql::literal;
+use crate::sql::name::QualifiedName;
+use crate::sql::options::{Options, Secrets};
+use crate::stage::definition::{Definition, Place};
+use crate::stage::{Created, IfExists, place};
+use crate::statement::{Statement, file_format};
+
+/// The words that it begins with.
+pub const LEADS: &[&str] = &[
+    "CREATE STAGE",
+    "CREATE TEMPORARY STAGE",
+    "CREATE TEMP STAGE",
+    "CREATE OR REPLACE STAGE",
+    "CREATE OR REPLACE TEMPORARY STAGE",
+    "CREATE OR REPLACE TEMP STAGE",
+];
+
+/// `CREATE STAGE`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateStage {
+    /// What to do when the name is taken.
+    pub if_exists: IfExists,
+    /// Whether it ends with the connection.
+    pub temporary: bool,
+    /// Its name.
+    pub name: QualifiedName,
+    /// What it is.
+    pub clauses: Clauses,
+}
+
+/// The clauses that describe a stage; `ALTER STAGE` has the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Clauses {
+    /// `URL = '...'`
+    pub url: Option<String>,
+    /// `CREDENTIALS = (...)`
+    pub credentials: Option<Options>,
+    /// `CONNECTION = (...)`
+    pub connection: Option<Options>,
+    /// `ENDPOINT = '...'`
+    pub endpoint: Option<String>,
+    /// `ENCRYPTION = (...)`
+    pub encryption: Option<Options>,
+    /// `FILE_FORMAT = (...)`
+    pub file_format: Option<Options>,
+    /// `COMMENT = '...'`
+    pub comment: Option<String>,
+}
+
+/// Reads it.
+pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    cursor.expect("CREATE")?;
+    let or_replace = cursor.eat_all(&["OR", "REPLACE"]);
+    let temporary = cursor.eat("TEMPORARY") || cursor.eat("TEMP");
+    cursor.expect("STAGE")?;
+    if or_replace && cursor.sees("IF") {
+        return Err(
+            cursor.expected("a stage name (OR REPLACE and IF NOT EXISTS exclude each other)")
+        );
+    }
+    let if_exists = if cursor.eat_all(&["IF", "NOT", "EXISTS"]) {
+        IfExists::Keep
+    } else if or_replace {
+        IfExists::Replace
+    } else {
+        IfExists::Fail
+    };
+    let name = QualifiedName::parse(cursor)?;
+    let clauses = Clauses::parse(cursor)?;
+    if clauses.url.is_none() {
+        clauses.must_be_internal()?;
+    }
+    Ok(Statement::CreateStage(CreateStage { if_exists, temporary, name, clauses }))
+}
+
+impl CreateStage {
+    /// Creates it.
+    pub async fn execute(&self, session: &mut Session) -> Result<Outcome> {
+        let name = session.stage_name(&self.name)?;
+        name.check()?;
+        let definition = Definition {
+            name,
+            id: Uuid::new_v4(),
+            place: self.clauses.place(None)?,
+            temporary: self.temporary,
+            file_format: self.clauses.file_format()?,
+            comment: self.clauses.comment.clone().unwrap_or_default(),
+            creator: session.creator(),
+            created_at: Timestamp::now(),
+        };
+        if let Place::External(external) = &definition.place {
+            session.instance.stages.check_place(external)?;
+        }
+        let created = if self.temporary {
+            session.create_temporary(definition, self.if_exists).await?
+        } else {
+            session.instance.stages.create(definition, self.if_exists).await?
+        };
+        Ok(match created {
+            Created::New | Created::Replaced => Outcome::done(),
+            Created::Kept => Outcome::done_with(format!("Stage '{}' already exists", self.name)),
+        })
+    }
+
+    /// As it can be written again, if `secrets` are exposed.
+    pub fn print(&self, secrets: Secrets) -> String {
+        let mut text = String::from("CREATE ");
+        if self.if_exists == IfExists::Replace {
+            text.push_str("OR REPLACE ");
+        }
+        if self.temporary {
+            text.push_str("TEMPORARY ");
+        }
+        text.push_str("STAGE ");
+        if self.if_exists == IfExists::Keep {
+            text.push_str("IF NOT EXISTS ");
+        }
+        text.push_str(&self.name.to_string());
+        text.push_str(&self.clauses.print(secrets));
+        text
+    }
+}
+
+impl Clauses {
+    const NAMES: &[&str] =
+        &["URL", "CREDENTIALS", "CONNECTION", "ENDPOINT", "ENCRYPTION", "FILE_FORMAT", "COMMENT"];
+
+    /// Reads clauses in any order, up to the end of the statement. Commas between them may be there.
+    pub fn parse(cursor: &mut Cursor<'_>) -> Result<Clauses> {
+        let mut clauses = Clauses::default();
+        while !cursor.at_end() {
+            clauses.parse_one(cursor)?;
+            cursor.eat_sign(",");
+        }
+        Ok(clauses)
+    }
+
+    fn parse_one(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+        let keyword = cursor.keyword().unwrap_or_default();
+        match keyword.as_str() {
+            "URL" if self.url.is_none() => self.url = Some(text(cursor, "a URL in quotes")?),
+            "ENDPOINT" if self.endpoint.is_none() => {
+                self.endpoint = Some(text(cursor, "a URL in quotes")?);
+            }
+            "COMMENT" if self.comment.is_none() => {
+                self.comment = Some(text(cursor, "a text in quotes")?);
+            }
+            "CREDENTIALS" if self.credentials.is_none() => {
+                self.credentials = Some(options(cursor, "CREDENTIALS")?);
+            }
+            "CONNECTION" if self.connection.is_none() => {
+                self.connection = Some(options(cursor, "CONNECTION")?);
+            }
+            "ENCRYPTION" if self.encryption.is_none() => {
+                self.encryption = Some(options(cursor, "ENCRYPTION")?);
+            }
+            "FILE_FORMAT" if self.file_format.is_none() => {
+                self.file_format = Some(options(cursor, "FILE_FORMAT")?);
+            }
+            _ => return Err(cursor.expected_one_of(Clauses::NAMES)),
+        }
+        Ok(())
+    }
+
+    /// Whether anything says where the files are.
+    pub fn names_a_place(&self) -> bool {
+        self.url.is_some()
+            || self.credentials.is_some()
+            || self.connection.is_some()
+            || self.endpoint.is_some()
+            || self.encryption.is_some()
+    }
+
+    fn must_be_internal(&self) -> Result<()> {
+        if !self.names_a_place() {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what: "CREDENTIALS, CONNECTION, ENDPOINT or ENCRYPTION of an internal stage".to_owned(),
+            hint: Some("they belong to external stages: add URL='<scheme>://...'".to_owned()),
+        })
+    }
+
+    /// The place that the clauses describe, with the URL of `old` where they name none.
+    pub fn place(&self, old: Option<&Place>) -> Result<Place> {
+        let url = match (&self.url, old) {
+            (Some(url), _) => url,
+            (None, Some(Place::External(external))) => &external.url,
+            (None, Some(Place::Internal) | None) => {
+                self.must_be_internal()?;
+                return Ok(Place::Internal);
+            }
+        };
+        let mut pairs = Vec::new();
+        for options in [&self.credentials, &self.connection, &self.encryption].into_iter().flatten()
+        {
+            pairs.extend(options.pairs());
+        }
+        pairs.extend(self.endpoint.iter().map(|url| ("ENDPOINT".to_owned(), url.clone())));
+        Ok(Place::External(place::external(url, &pairs)?))
+    }
+
+    /// The checked `FILE_FORMAT`.
+    pub fn file_format(&self) -> Result<BTreeMap<String, String>> {
+        self.file_format.as_ref().map_or_else(|| Ok(BTreeMap::new()), file_format::check)
+    }
+
+    /// As they can be written again, if `secrets` are exposed; each with a blank before it.
+    pub fn print(&self, secrets: Secrets) -> String {
+        let mut text = String::new();
+        let mut add = |name: &str, value: String| text.push_str(&format!(" {name} = {value}"));
+        if let Some(url) = &self.url {
+            add("URL", literal::text(url));
+        }
+        let lists = [
+            ("CREDENTIALS", &self.credentials, secrets),
+            ("CONNECTION", &self.connection, secrets),
+            ("ENCRYPTION", &self.encryption, secrets),
+            ("FILE_FORMAT", &self.file_format, Secrets::Expose),
+        ];
+        for (name, options, secrets) in lists {
+            if let Some(options) = options {
+                add(name, options.print(secrets));
+            }
+        }
+        if let Some(endpoint) = &self.endpoint {
+            add("ENDPOINT", literal::text(endpoint));
+        }
+        if let Some(comment) = &self.comment {
+            add("COMMENT", literal::text(comment));
+        }
+        text
+    }
+}
+
+fn text(cursor: &mut Cursor<'_>, what: &str) -> Result<String> {
+    cursor.advance();
+    cursor.eat_sign("=");
+    cursor.text(what)
+}
+
+fn options(cursor: &mut Cursor<'_>, clause: &str) -> Result<Options> {
+    cursor.advance();
+    cursor.eat_sign("=");
+    Options::parse(cursor, clause)
+}

@@ -1,0 +1,337 @@
+//! Every statement, one a file. A file reads from top to bottom: what the statement is for, its
+//! synopsis, examples; then its columns, its parts, `parse`, `Display`, `execute`.
+//!
+//! [`ENTRIES`] is the table of our own statements; dispatcher, "did you mean" and tests are fed
+//! from it. Everything else is ordinary SQL, read by `sqlparser`: see [`ordinary`].
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::rows::{Column, Outcome};
+use crate::session::{ClientFiles, Session};
+use crate::sql::cursor::Cursor;
+use crate::sql::options::Secrets;
+use crate::sql::scan::{Mode, Scan, scan};
+use crate::sql::similar::nearest;
+
+pub mod alter_stage;
+pub mod create_database;
+pub mod create_stage;
+pub mod describe_stage;
+pub mod drop_database;
+pub mod drop_stage;
+pub mod expression;
+pub mod file_format;
+pub mod list;
+pub mod ordinary;
+pub mod put;
+pub mod remove;
+pub mod select;
+pub mod set;
+pub mod show_create_stage;
+pub mod show_databases;
+pub mod show_diagnostics;
+pub mod show_stages;
+pub mod show_variables;
+pub mod use_database;
+pub mod variables;
+
+use alter_stage::AlterStage;
+use create_database::CreateDatabase;
+use create_stage::CreateStage;
+use describe_stage::DescribeStage;
+use drop_database::DropDatabase;
+use drop_stage::DropStage;
+use list::List;
+use put::Put;
+use remove::Remove;
+use select::Select;
+use set::Set;
+use show_create_stage::ShowCreateStage;
+use show_databases::ShowDatabases;
+use show_diagnostics::ShowDiagnostics;
+use show_stages::ShowStages;
+use show_variables::ShowVariables;
+use use_database::UseDatabase;
+
+/// One statement, understood.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Statement {
+    /// `ALTER STAGE`
+    AlterStage(AlterStage),
+    /// `CREATE DATABASE`
+    CreateDatabase(CreateDatabase),
+    /// `CREATE STAGE`
+    CreateStage(CreateStage),
+    /// `DESCRIBE STAGE`
+    DescribeStage(DescribeStage),
+    /// `DROP DATABASE`
+    DropDatabase(DropDatabase),
+    /// `DROP STAGE`
+    DropStage(DropStage),
+    /// `LIST`
+    List(List),
+    /// `PUT`
+    Put(Put),
+    /// `REMOVE`
+    Remove(Remove),
+    /// `SELECT` without a table
+    Select(Box<Select>),
+    /// `SET`
+    Set(Set),
+    /// `SHOW CREATE STAGE`
+    ShowCreateStage(ShowCreateStage),
+    /// `SHOW DATABASES`
+    ShowDatabases(ShowDatabases),
+    /// `SHOW WARNINGS`, `SHOW ERRORS`
+    ShowDiagnostics(ShowDiagnostics),
+    /// `SHOW STAGES`
+    ShowStages(ShowStages),
+    /// `SHOW VARIABLES`, `SHOW STATUS`
+    ShowVariables(ShowVariables),
+    /// `BEGIN`, `COMMIT` ...: accepted, for there is nothing to roll back
+    Transaction,
+    /// `USE`
+    UseDatabase(UseDatabase),
+}
+
+/// A row of the table of our own statements.
+pub struct Entry {
+    /// The words that it can begin with.
+    pub leads: &'static [&'static str],
+    /// Reads it, from its first word on.
+    pub parse: fn(&mut Cursor<'_>) -> Result<Statement>,
+    /// Its rule, and its file in `grammar/`, `grammar/corpus/` and `tests/scripts/`.
+    pub grammar: &'static str,
+}
+
+/// Our own statements.
+pub const ENTRIES: &[Entry] = &[
+    Entry { leads: alter_stage::LEADS, parse: alter_stage::parse, grammar: "alter_stage" },
+    Entry {
+        leads: create_database::LEADS,
+        parse: create_database::parse,
+        grammar: "create_database",
+    },
+    Entry { leads: create_stage::LEADS, parse: create_stage::parse, grammar: "create_stage" },
+    Entry { leads: describe_stage::LEADS, parse: describe_stage::parse, grammar: "describe_stage" },
+    Entry { leads: drop_database::LEADS, parse: drop_database::parse, grammar: "drop_database" },
+    Entry { leads: drop_stage::LEADS, parse: drop_stage::parse, grammar: "drop_stage" },
+    Entry { leads: list::LEADS, parse: list::parse, grammar: "list" },
+    Entry { leads: put::LEADS, parse: put::parse, grammar: "put" },
+    Entry { leads: remove::LEADS, parse: remove::parse, grammar: "remove" },
+    Entry {
+        leads: show_create_stage::LEADS,
+        parse: show_create_stage::parse,
+        grammar: "show_create_stage",
+    },
+    Entry { leads: show_databases::LEADS, parse: show_databases::parse, grammar: "show_databases" },
+    Entry { leads: show_stages::LEADS, parse: show_stages::parse, grammar: "show_stages" },
+    Entry { leads: use_database::LEADS, parse: use_database::parse, grammar: "use_database" },
+];
+
+/// Words that begin ordinary statements, for "did you mean".
+const ORDINARY: &[&str] = &["SELECT", "SET", "SHOW VARIABLES", "SHOW WARNINGS", "BEGIN", "COMMIT"];
+
+impl Statement {
+    /// Reads one statement; a `;` may end it, and nothing but blanks and comments may follow.
+    pub fn parse(text: &str) -> Result<Statement> {
+        let plain = scan(text, Mode::Plain);
+        let Some(entry) = entry(&plain.words) else {
+            only_statement(&plain)?;
+            return ordinary::parse(&plain);
+        };
+        let scanned = scan(text, Mode::Stage);
+        only_statement(&scanned)?;
+        let mut cursor = Cursor::from_scan(scanned.statement, &scanned)?;
+        let statement = (entry.parse)(&mut cursor)?;
+        cursor.expect_end("")?;
+        Ok(statement)
+    }
+
+    /// Splits the first of several statements off: it, and what follows its `;`.
+    pub fn split(text: &str) -> (&str, &str) {
+        let scanned = scan_as_it_begins(text);
+        let rest = if is_blank(scanned.rest) { "" } else { scanned.rest };
+        (scanned.statement, rest)
+    }
+
+    /// What it answers, as far as that is known before it runs; empty for an OK.
+    pub fn columns(&self, session: &Session) -> Result<Vec<Column>> {
+        Ok(match self {
+            Statement::DescribeStage(_) | Statement::ShowStages(_) => show_stages::columns(),
+            Statement::List(_) => list::columns(),
+            Statement::Remove(_) => remove::columns(),
+            Statement::Select(select) => select.columns(session)?,
+            Statement::ShowCreateStage(_) => show_create_stage::columns(),
+            Statement::ShowDatabases(_) => show_databases::columns(),
+            Statement::ShowDiagnostics(show) => show.columns(),
+            Statement::ShowVariables(_) => show_variables::columns(),
+            Statement::Put(_) => return Err(Error::NotPreparable),
+            Statement::AlterStage(_)
+            | Statement::CreateDatabase(_)
+            | Statement::CreateStage(_)
+            | Statement::DropDatabase(_)
+            | Statement::DropStage(_)
+            | Statement::Set(_)
+            | Statement::Transaction
+            | Statement::UseDatabase(_) => Vec::new(),
+        })
+    }
+
+    /// Does it.
+    pub async fn execute(
+        &self,
+        session: &mut Session,
+        files: &mut dyn ClientFiles,
+    ) -> Result<Outcome> {
+        match self {
+            Statement::AlterStage(statement) => statement.execute(session).await,
+            Statement::CreateDatabase(statement) => statement.execute(session).await,
+            Statement::CreateStage(statement) => statement.execute(session).await,
+            Statement::DescribeStage(statement) => statement.execute(session).await,
+            Statement::DropDatabase(statement) => statement.execute(session).await,
+            Statement::DropStage(statement) => statement.execute(session).await,
+            Statement::List(statement) => statement.execute(session).await,
+            Statement::Put(statement) => statement.execute(session, files).await,
+            Statement::Remove(statement) => statement.execute(session).await,
+            Statement::Select(statement) => statement.execute(session),
+            Statement::Set(statement) => statement.execute(session),
+            Statement::ShowCreateStage(statement) => statement.execute(session).await,
+            Statement::ShowDatabases(statement) => statement.execute(session).await,
+            Statement::ShowDiagnostics(statement) => Ok(statement.execute()),
+            Statement::ShowStages(statement) => statement.execute(session).await,
+            Statement::ShowVariables(statement) => statement.execute(session),
+            Statement::Transaction => Ok(Outcome::done()),
+            Statement::UseDatabase(statement) => statement.execute(session).await,
+        }
+    }
+
+    /// A word for logs and metrics: `list`, `create_stage` ...
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Statement::AlterStage(_) => "alter_stage",
+            Statement::CreateDatabase(_) => "create_database",
+            Statement::CreateStage(_) => "create_stage",
+            Statement::DescribeStage(_) => "describe_stage",
+            Statement::DropDatabase(_) => "drop_database",
+            Statement::DropStage(_) => "drop_stage",
+            Statement::List(_) => "list",
+            Statement::Put(_) => "put",
+            Statement::Remove(_) => "remove",
+            Statement::Select(_) => "select",
+            Statement::Set(_) => "set",
+            Statement::ShowCreateStage(_) => "show_create_stage",
+            Statement::ShowDatabases(_) => "show_databases",
+            Statement::ShowDiagnostics(_) => "show_diagnostics",
+            Statement::ShowStages(_) => "show_stages",
+            Statement::ShowVariables(_) => "show_variables",
+            Statement::Transaction => "transaction",
+            Statement::UseDatabase(_) => "use_database",
+        }
+    }
+
+    /// The statement with the passwords in it, so that it can be read again. For tests alone.
+    pub fn exposing_secrets(&self) -> String {
+        self.print(Secrets::Expose)
+    }
+
+    fn print(&self, secrets: Secrets) -> String {
+        match self {
+            Statement::AlterStage(statement) => statement.print(secrets),
+            Statement::CreateDatabase(statement) => statement.to_string(),
+            Statement::CreateStage(statement) => statement.print(secrets),
+            Statement::DescribeStage(statement) => statement.to_string(),
+            Statement::DropDatabase(statement) => statement.to_string(),
+            Statement::DropStage(statement) => statement.to_string(),
+            Statement::List(statement) => statement.to_string(),
+            Statement::Put(statement) => statement.to_string(),
+            Statement::Remove(statement) => statement.to_string(),
+            Statement::Select(statement) => statement.to_string(),
+            Statement::Set(statement) => statement.to_string(),
+            Statement::ShowCreateStage(statement) => statement.to_string(),
+            Statement::ShowDatabases(statement) => statement.to_string(),
+            Statement::ShowDiagnostics(statement) => statement.to_string(),
+            Statement::ShowStages(statement) => statement.to_string(),
+            Statement::ShowVariables(statement) => statement.to_string(),
+            Statement::Transaction => "COMMIT".to_owned(),
+            Statement::UseDatabase(statement) => statement.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Statement {
+    /// The canonical text, with `****` for every secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.print(Secrets::Mask))
+    }
+}
+
+/// The entry that these words begin.
+fn entry(words: &[String]) -> Option<&'static Entry> {
+    ENTRIES.iter().find(|entry| entry.leads.iter().any(|lead| begins(words, lead)))
+}
+
+fn begins(words: &[String], lead: &str) -> bool {
+    let mut rest = words.iter();
+    lead.split(' ').all(|word| rest.next().is_some_and(|found| found == word))
+}
+
+/// Scans in the way that the statement's own first words ask for.
+pub fn scan_as_it_begins(text: &str) -> Scan<'_> {
+    let plain = scan(text, Mode::Plain);
+    if entry(&plain.words).is_some() { scan(text, Mode::Stage) } else { plain }
+}
+
+/// Whether nothing but blanks, comments and `;` is left.
+fn is_blank(text: &str) -> bool {
+    let mut rest = text;
+    loop {
+        let scanned = scan(rest, Mode::Plain);
+        match Cursor::from_scan(scanned.statement, &scanned) {
+            Ok(cursor) if cursor.at_end() => {}
+            Ok(_) | Err(_) => return false,
+        }
+        if scanned.rest.len() == rest.len() || scanned.rest.is_empty() {
+            return true;
+        }
+        rest = scanned.rest;
+    }
+}
+
+fn only_statement(scanned: &Scan<'_>) -> Result<()> {
+    if is_blank(scanned.rest) {
+        return Ok(());
+    }
+    Err(Error::Syntax {
+        expected: "one statement at a time".to_owned(),
+        found: "another one after ';'".to_owned(),
+        at: None,
+        hint: Some("send them one by one, or switch multi-statements on in the client".to_owned()),
+    })
+}
+
+/// The error for a text that begins like no statement at all.
+fn unknown(scanned: &Scan<'_>) -> Error {
+    let cursor = match Cursor::from_scan(scanned.statement, scanned) {
+        Ok(cursor) => cursor,
+        Err(error) => return error,
+    };
+    let leads = ENTRIES.iter().flat_map(|entry| entry.leads).chain(ORDINARY).copied();
+    // Compare as many words as each candidate has.
+    let hint = leads
+        .filter_map(|lead| {
+            let count = lead.split(' ').count();
+            let said = scanned.words.iter().take(count).cloned().collect::<Vec<_>>().join(" ");
+            nearest(&said, [lead])
+        })
+        .next()
+        .map_or_else(
+            || "stages are made by CREATE STAGE, filled by PUT, shown by LIST".to_owned(),
+            |lead| format!("did you mean {lead}?"),
+        );
+    cursor.expected_hinting(
+        "a statement such as CREATE STAGE, PUT, LIST, REMOVE, SHOW STAGES or SELECT",
+        Some(hint),
+    )
+}

@@ -1,0 +1,6 @@
+//! Bytes on their way in. Knows neither SQL nor sockets: an upload by SQL and one by HTTP are the
+//! same [`upload::Upload`].
+
+pub mod compression;
+pub mod gzip;
+pub mod upload;

@@ -1,0 +1,256 @@
+//! One file on its way to a stage.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::error::{Error, Result};
+use crate::stage::name::StagePath;
+use crate::stage::{Committed, FileWriter, Files};
+use crate::transfer::compression::{Compression, MAGIC_BYTES};
+use crate::transfer::gzip::Gzip;
+
+/// What is wanted.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Gzip what is not compressed yet, and add `.gz` to its name.
+    pub auto_compress: bool,
+    /// How the file is compressed; `None` to find out.
+    pub source_compression: Option<Compression>,
+    /// Replace a file of that name.
+    pub overwrite: bool,
+}
+
+/// What has become of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Its path on the stage.
+    pub target: StagePath,
+    /// Its name there.
+    pub target_name: String,
+    /// Bytes that came.
+    pub source_size: u64,
+    /// Bytes that are stored; zero if it was skipped.
+    pub target_size: u64,
+    /// How it came.
+    pub source_compression: Compression,
+    /// How it is stored.
+    pub target_compression: Compression,
+    /// Whether it is there now.
+    pub status: Status,
+}
+
+/// Whether a file was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It was.
+    Uploaded,
+    /// A file of that name was there already, and stays.
+    Skipped,
+}
+
+impl Status {
+    /// As the result of `PUT` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Uploaded => "UPLOADED",
+            Status::Skipped => "SKIPPED",
+        }
+    }
+}
+
+/// One file on its way: blocks are pushed, then it is finished or aborted. Dropped before that, it
+/// leaves nothing behind.
+pub struct Upload {
+    files: Arc<Files>,
+    dir: StagePath,
+    name: String,
+    options: Options,
+    received: u64,
+    state: State,
+}
+
+enum State {
+    /// Too little has come to know what it is.
+    Head(BytesMut),
+    /// It grows.
+    Writing(Plan, Box<Sink>),
+    /// A file of that name is there: the rest is not wanted.
+    Skipping(Plan),
+}
+
+struct Sink {
+    writer: FileWriter,
+    gzip: Option<Gzip>,
+    stored: u64,
+}
+
+/// Where a file goes, once it is known how it is compressed.
+#[derive(Debug, Clone)]
+struct Plan {
+    target: StagePath,
+    name: String,
+    source: Compression,
+    stored: Compression,
+}
+
+impl Upload {
+    /// A file of this name below a directory of the stage. Nothing is stored yet.
+    pub fn new(files: Arc<Files>, dir: StagePath, name: &str, options: Options) -> Result<Upload> {
+        if name.is_empty() {
+            return Err(Error::BadPath { path: name.to_owned(), why: "it names no file" });
+        }
+        dir.join(name)?;
+        let state = State::Head(BytesMut::new());
+        Ok(Upload { files, dir, name: name.to_owned(), options, received: 0, state })
+    }
+
+    /// What would be reported if the file were skipped now, because one of the name that it will
+    /// most likely get is there already; `None` if there is none, or it may be replaced. Asked
+    /// before the client is asked for a byte.
+    pub async fn skipped_already(&self) -> Result<Option<Report>> {
+        let plan = self.plan(None)?;
+        if self.options.overwrite || self.files.stat(&plan.target).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(plan.report(0, 0, Status::Skipped)))
+    }
+
+    /// How many bytes have come.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Takes the next bytes of the file.
+    pub async fn push(&mut self, block: Bytes) -> Result<()> {
+        self.received += u64::try_from(block.len()).unwrap_or(u64::MAX);
+        match &mut self.state {
+            State::Head(head) if head.len() + block.len() < MAGIC_BYTES => {
+                head.extend_from_slice(&block);
+                Ok(())
+            }
+            State::Head(head) if head.is_empty() => {
+                self.begin(&block).await?;
+                self.store(block).await
+            }
+            State::Head(head) => {
+                head.extend_from_slice(&block);
+                let block = std::mem::take(head).freeze();
+                self.begin(&block).await?;
+                self.store(block).await
+            }
+            State::Writing(..) | State::Skipping(_) => self.store(block).await,
+        }
+    }
+
+    /// The file has ended: makes it visible, whole.
+    pub async fn finish(mut self) -> Result<Report> {
+        if let State::Head(head) = &mut self.state {
+            let head = std::mem::take(head).freeze();
+            self.begin(&head).await?;
+            if !head.is_empty() {
+                self.store(head).await?;
+            }
+        }
+        match self.state {
+            State::Writing(plan, sink) => {
+                let report = plan.report(self.received, sink.stored, Status::Uploaded);
+                match sink.finish().await? {
+                    Committed::Written { size } => Ok(Report { target_size: size, ..report }),
+                    Committed::Exists => {
+                        Ok(Report { target_size: 0, status: Status::Skipped, ..report })
+                    }
+                }
+            }
+            State::Skipping(plan) => Ok(plan.report(self.received, 0, Status::Skipped)),
+            State::Head(_) => Err(Error::Internal { what: "an upload never began".to_owned() }),
+        }
+    }
+
+    /// Gives it up; nothing is left.
+    pub async fn abort(self) {
+        if let State::Writing(_, sink) = self.state {
+            sink.writer.abort().await;
+        }
+    }
+
+    /// Decides what the file is and opens its place.
+    async fn begin(&mut self, head: &[u8]) -> Result<()> {
+        let plan = self.plan(Some(head))?;
+        if !self.options.overwrite && self.files.stat(&plan.target).await?.is_some() {
+            self.state = State::Skipping(plan);
+            return Ok(());
+        }
+        let writer = self.files.create(&plan.target, self.options.overwrite).await?;
+        let gzip = (plan.source != plan.stored).then(Gzip::new);
+        self.state = State::Writing(plan, Box::new(Sink { writer, gzip, stored: 0 }));
+        Ok(())
+    }
+
+    async fn store(&mut self, block: Bytes) -> Result<()> {
+        match &mut self.state {
+            State::Writing(_, sink) => sink.push(block).await,
+            State::Skipping(_) => Ok(()),
+            State::Head(_) => Err(Error::Internal { what: "an upload never began".to_owned() }),
+        }
+    }
+
+    /// Name and compression, by the first bytes where they are known.
+    fn plan(&self, head: Option<&[u8]>) -> Result<Plan> {
+        let source = match (self.options.source_compression, head) {
+            (Some(declared), _) => declared,
+            // As it will not be compressed, nobody needs to be able to unpack it.
+            (None, _) if !self.options.auto_compress => {
+                Compression::detect(&self.name, head.unwrap_or_default())
+                    .unwrap_or(Compression::None)
+            }
+            (None, Some(head)) => Compression::detect(&self.name, head)?,
+            (None, None) => Compression::of_name(&self.name)?,
+        };
+        let (name, stored) = if self.options.auto_compress && source == Compression::None {
+            (format!("{}.gz", self.name), Compression::Gzip)
+        } else {
+            (self.name.clone(), source)
+        };
+        Ok(Plan { target: self.dir.join(&name)?, name, source, stored })
+    }
+}
+
+impl Plan {
+    fn report(self, source_size: u64, target_size: u64, status: Status) -> Report {
+        Report {
+            target: self.target,
+            target_name: self.name,
+            source_size,
+            target_size,
+            source_compression: self.source,
+            target_compression: self.stored,
+            status,
+        }
+    }
+}
+
+impl Sink {
+    async fn push(&mut self, block: Bytes) -> Result<()> {
+        let block = match &mut self.gzip {
+            Some(gzip) => gzip.push(block).await?,
+            None => block,
+        };
+        self.write(block).await
+    }
+
+    async fn write(&mut self, block: Bytes) -> Result<()> {
+        if block.is_empty() {
+            return Ok(());
+        }
+        self.stored += u64::try_from(block.len()).unwrap_or(u64::MAX);
+        self.writer.write(block).await
+    }
+
+    async fn finish(mut self) -> Result<Committed> {
+        if let Some(gzip) = self.gzip.take() {
+            self.write(gzip.finish()?).await?;
+        }
+        self.writer.finish().await
+    }
+}
