@@ -177,8 +177,9 @@ impl Stages {
         self.catalog.rename(name, to, by).await
     }
 
-    /// Drops a stage: an internal one with its files, an external one without.
-    pub async fn drop(&self, name: &StageName, by: &str) -> Result<()> {
+    /// Drops a stage: an internal one with its files, an external one without. (Not `drop`: on an
+    /// `Arc` that would be its destructor.)
+    pub async fn drop_stage(&self, name: &StageName, by: &str) -> Result<()> {
         if let Some(id) = self.catalog.drop(name, by).await? {
             self.discard(id, &name.to_string()).await;
         }
