@@ -1,0 +1,84 @@
+//! What a storage said, as our error: the kind for the client, the whole text for the log.
+
+use std::error::Error as _;
+use std::io;
+
+use crate::error::{Error, StorageKind};
+
+/// Turns a storage's failure into ours. `stage` is such as `stage 'lake'` or `the catalog`.
+pub(super) fn storage(
+    operation: &'static str,
+    stage: &str,
+    path: &str,
+    error: &opendal::Error,
+) -> Error {
+    Error::Storage {
+        operation,
+        stage: stage.to_owned(),
+        path: path.to_owned(),
+        kind: kind(error),
+        detail: error.to_string(),
+    }
+}
+
+/// A failure of the file system that OpenDAL had no part in.
+pub(super) fn io(operation: &'static str, stage: &str, path: &str, error: &io::Error) -> Error {
+    Error::Storage {
+        operation,
+        stage: stage.to_owned(),
+        path: path.to_owned(),
+        kind: io_kind(error).unwrap_or(StorageKind::Failed),
+        detail: error.to_string(),
+    }
+}
+
+/// Whether the path does not exist. On a file system, a path below a file doesn't either.
+pub(super) fn is_absent(error: &opendal::Error) -> bool {
+    matches!(error.kind(), opendal::ErrorKind::NotFound)
+        || kind(error) == StorageKind::NotADirectory
+}
+
+fn kind(error: &opendal::Error) -> StorageKind {
+    if let Some(kind) = error.source().and_then(|s| s.downcast_ref()).and_then(io_kind) {
+        return kind;
+    }
+    match error.kind() {
+        opendal::ErrorKind::NotFound => StorageKind::NotFound,
+        opendal::ErrorKind::PermissionDenied => StorageKind::Denied,
+        opendal::ErrorKind::RateLimited => StorageKind::Busy,
+        opendal::ErrorKind::Unsupported => StorageKind::Unsupported,
+        opendal::ErrorKind::IsADirectory
+        | opendal::ErrorKind::NotADirectory
+        | opendal::ErrorKind::AlreadyExists => StorageKind::NotADirectory,
+        _ => StorageKind::Failed,
+    }
+}
+
+fn io_kind(error: &io::Error) -> Option<StorageKind> {
+    Some(match error.kind() {
+        io::ErrorKind::NotFound => StorageKind::NotFound,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StorageKind::Denied,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            StorageKind::Full
+        }
+        // Making a directory where a file is, is "already exists".
+        io::ErrorKind::NotADirectory
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::AlreadyExists => StorageKind::NotADirectory,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        let full = opendal::Error::new(opendal::ErrorKind::Unexpected, "write")
+            .set_source(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(kind(&full), StorageKind::Full);
+        let broken = opendal::Error::new(opendal::ErrorKind::Unexpected, "connection reset");
+        assert_eq!(kind(&broken), StorageKind::Failed);
+    }
+}

@@ -1,0 +1,165 @@
+//! `LIST`: the files of a stage, in byte order of their paths, however many there are.
+//!
+//! Stores with flat keys give them in that order, page by page. Storages with directories give
+//! them in any order; there the tree is walked one directory at a time, and what is kept in memory
+//! are the entries of the directories between the root and the current one.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use opendal::services;
+
+use crate::error::{Error, Result};
+use crate::stage::fault;
+use crate::stage::files::{Entry, Files, entry};
+use crate::stage::name::UPLOAD_DIR;
+
+/// How many files at a time are asked for their size, where a listing doesn't tell it.
+const STATS: usize = 16;
+
+/// What is under a key.
+enum Found {
+    /// A file; its size is not known if the listing didn't tell.
+    File(Entry),
+    /// The name of a directory, with its `/`.
+    Directory(String),
+}
+
+impl Found {
+    /// Directories are ordered as if their files stood there: by their name with the `/`.
+    fn order(&self) -> &str {
+        match self {
+            Found::File(entry) => &entry.path,
+            Found::Directory(path) => path,
+        }
+    }
+}
+
+pub(super) fn list(files: Arc<Files>, prefix: String) -> BoxStream<'static, Result<Entry>> {
+    match files.operator.info().scheme() {
+        services::FS_SCHEME | services::WEBDAV_SCHEME | services::WEBHDFS_SCHEME => {
+            walk(files, prefix)
+        }
+        // Their order is the map's, and they tell no sizes.
+        services::MEMORY_SCHEME => {
+            let known = Arc::clone(&files);
+            flat(files, prefix)
+                .map_ok(move |entry| with_size(Arc::clone(&known), entry))
+                .try_buffered(STATS)
+                .try_filter_map(|entry| async { Ok(entry) })
+                .boxed()
+        }
+        _ => flat(files, prefix),
+    }
+}
+
+/// All keys that begin with the prefix, as the storage pages through them.
+fn flat(files: Arc<Files>, prefix: String) -> BoxStream<'static, Result<Entry>> {
+    let key = files.key(&prefix);
+    let opened = async move {
+        let lister = files.operator.lister_with(&key).recursive(true).await;
+        let lister = lister.map_err(|error| files.fault("list", &prefix, &error))?;
+        let entries = lister.filter_map(move |found| {
+            let found = match found {
+                Ok(found) => relative(&files, &prefix, &found).map(Ok),
+                Err(error) => Some(Err(files.fault("list", &prefix, &error))),
+            };
+            async { found }
+        });
+        Ok::<_, Error>(entries)
+    };
+    stream::once(opened).try_flatten().boxed()
+}
+
+/// A file below the prefix; `None` for directories and the marks that stand for them.
+fn relative(files: &Files, prefix: &str, found: &opendal::Entry) -> Option<Entry> {
+    let path = found.path().strip_prefix(&files.base)?;
+    let shown = found.metadata().is_file() && path.starts_with(prefix) && !path.is_empty();
+    shown.then(|| entry(path.to_owned(), found.metadata()))
+}
+
+async fn with_size(files: Arc<Files>, entry: Entry) -> Result<Option<Entry>> {
+    match files.operator.stat(&files.key(&entry.path)).await {
+        Ok(metadata) => Ok(Some(Entry { size: metadata.content_length(), ..entry })),
+        Err(error) if fault::is_absent(&error) => Ok(None),
+        Err(error) => Err(files.fault("list", &entry.path, &error)),
+    }
+}
+
+/// Depth first, beginning in the directory that the prefix is in.
+fn walk(files: Arc<Files>, prefix: String) -> BoxStream<'static, Result<Entry>> {
+    let start = prefix.rfind('/').map_or("", |slash| &prefix[..=slash]).to_owned();
+    let walk = Walk { files, prefix, open: Vec::new(), start: Some(start) };
+    stream::try_unfold(
+        walk,
+        |mut walk| async move { Ok(walk.next().await?.map(|entry| (entry, walk))) },
+    )
+    .boxed()
+}
+
+struct Walk {
+    files: Arc<Files>,
+    prefix: String,
+    /// What is left of each directory on the way to the current one.
+    open: Vec<std::vec::IntoIter<Found>>,
+    start: Option<String>,
+}
+
+impl Walk {
+    async fn next(&mut self) -> Result<Option<Entry>> {
+        if let Some(start) = self.start.take() {
+            self.enter(&start).await?;
+        }
+        while let Some(directory) = self.open.last_mut() {
+            match directory.next() {
+                Some(Found::File(entry)) => return Ok(Some(entry)),
+                Some(Found::Directory(path)) => self.enter(&path).await?,
+                None => drop(self.open.pop()),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn enter(&mut self, directory: &str) -> Result<()> {
+        let mut found = match self.read(directory).await {
+            Ok(found) => found,
+            // Not there, or no longer.
+            Err(error) if fault::is_absent(&error) => return Ok(()),
+            Err(error) => return Err(self.files.fault("list", directory, &error)),
+        };
+        found.sort_unstable_by(|a, b| in_order(a, b));
+        self.open.push(found.into_iter());
+        Ok(())
+    }
+
+    async fn read(&self, directory: &str) -> Result<Vec<Found>, opendal::Error> {
+        let key = self.files.key(directory);
+        let key = if key.is_empty() { "/" } else { key.as_str() };
+        let mut lister = self.files.operator.lister(key).await?;
+        let mut all = Vec::new();
+        while let Some(found) = lister.try_next().await? {
+            let Some(path) = found.path().strip_prefix(&self.files.base) else { continue };
+            let metadata = found.metadata();
+            // The directory itself is among its entries. Links are neither file nor directory.
+            if path.is_empty()
+                || path == "/"
+                || path == directory
+                || !path.starts_with(&self.prefix)
+            {
+                continue;
+            }
+            if metadata.is_file() {
+                all.push(Found::File(entry(path.to_owned(), metadata)));
+            } else if metadata.is_dir() && found.name().trim_end_matches('/') != UPLOAD_DIR {
+                all.push(Found::Directory(path.to_owned()));
+            }
+        }
+        all.shrink_to_fit();
+        Ok(all)
+    }
+}
+
+fn in_order(a: &Found, b: &Found) -> Ordering {
+    a.order().as_bytes().cmp(b.order().as_bytes())
+}

@@ -1,0 +1,383 @@
+//! All stages of one server: the catalog, the server's own storage, and what is open.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use opendal::Operator;
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use crate::config::{self, Config};
+use crate::error::{Error, Result};
+use crate::stage::catalog::{Catalog, Created, IfExists, Listed};
+use crate::stage::definition::{Definition, External, Place};
+use crate::stage::fault;
+use crate::stage::files::{Files, Uploads};
+use crate::stage::history::Store;
+use crate::stage::key;
+use crate::stage::lock::DirLock;
+use crate::stage::name::StageName;
+use crate::stage::open::{self, Identity, Opened, Policy};
+use crate::stage::place::{self, Scheme};
+use crate::stage::probe;
+use crate::stage::seal::Seal;
+
+/// Operators kept open. Each has its own connections; a server with more stages in use than that
+/// opens some of them anew.
+const MAX_OPEN: usize = 1024;
+
+/// Catalog, storage and open stages; one for all connections.
+pub struct Stages {
+    catalog: Catalog,
+    storage: Opened,
+    policy: Policy,
+    uploads: Arc<Uploads>,
+    open: Mutex<HashMap<Uuid, (u64, Arc<Files>)>>,
+    /// Held as long as the server lives.
+    _lock: Option<DirLock>,
+}
+
+/// What is where below the data directory.
+struct Layout {
+    catalog: PathBuf,
+    files: PathBuf,
+    /// Unfinished files, emptied at each start.
+    unfinished: PathBuf,
+}
+
+impl Stages {
+    /// Opens everything that the configuration names, or says why the server can't start.
+    pub async fn open(config: &Config) -> Result<Arc<Stages>> {
+        let layout = Layout::of(&config.data_dir);
+        let lock = layout.prepare(&config.data_dir)?;
+        let seal = Seal::of(config)?;
+        if config.catalog.is_some()
+            && config.secret_key.is_none()
+            && config.secret_key_file.is_none()
+        {
+            tracing::warn!(
+                "the catalog is shared, but the key {} is this server's own: set \
+                 STAGEWIRE_SECRET_KEY to the same key on all servers",
+                seal.fingerprint()
+            );
+        }
+        let store = match &config.catalog {
+            Some(place) => shared_catalog(place).await?,
+            None => own_catalog(&layout).await?,
+        };
+        let storage = match &config.storage {
+            Some(place) => own_place(place, "storage").await?,
+            None => open::open_dir(&layout.files, &layout.unfinished.join("files"), "the storage")
+                .await
+                .map_err(|error| not_started("the storage", &error))?,
+        };
+        let catalog =
+            Catalog::open(store, seal).await.map_err(|error| not_started("the catalog", &error))?;
+        let policy = Policy::of(&config.external, &config.data_dir);
+        Ok(Arc::new(Stages::new(catalog, storage, policy, Some(lock))))
+    }
+
+    /// For tests: over operators of their own. The catalog's has to have create-if-absent.
+    #[doc(hidden)]
+    pub async fn over(
+        catalog: Operator,
+        storage: Operator,
+        key: [u8; 32],
+        external: &config::External,
+    ) -> Result<Arc<Stages>> {
+        let store = Store { operator: catalog, owned: None };
+        let catalog = Catalog::open(store, Seal::new(key)).await?;
+        let storage = Opened { operator: storage, base: String::new(), local: None };
+        let policy = Policy::of(external, Path::new("/nonexistent"));
+        Ok(Arc::new(Stages::new(catalog, storage, policy, None)))
+    }
+
+    fn new(catalog: Catalog, storage: Opened, policy: Policy, lock: Option<DirLock>) -> Stages {
+        Stages {
+            catalog,
+            storage,
+            policy,
+            uploads: Arc::default(),
+            open: Mutex::default(),
+            _lock: lock,
+        }
+    }
+
+    /// Makes a database.
+    pub async fn create_database(&self, name: &str, by: &str) -> Result<()> {
+        self.catalog.create_database(name, by).await
+    }
+
+    /// Drops a database with its stages and the files of the internal ones; says how many stages.
+    pub async fn drop_database(&self, name: &str, by: &str) -> Result<u64> {
+        let dropped = self.catalog.drop_database(name, by).await?;
+        let count = u64::try_from(dropped.len()).unwrap_or(u64::MAX);
+        for id in dropped.into_iter().flatten() {
+            self.discard(id, "a stage of a dropped database").await;
+        }
+        Ok(count)
+    }
+
+    /// All databases, sorted.
+    pub async fn databases(&self) -> Result<Vec<String>> {
+        self.catalog.databases().await
+    }
+
+    /// Whether there is such a database.
+    pub async fn database_exists(&self, name: &str) -> Result<bool> {
+        self.catalog.database_exists(name).await
+    }
+
+    /// Makes a stage. Of any number of servers that make the same one at once, one succeeds.
+    /// Replacing an internal stage removes its old files, replacing an external one never does.
+    pub async fn create(&self, definition: Definition, how: IfExists) -> Result<Created> {
+        if let Place::External(external) = &definition.place {
+            self.check_place(external)?;
+        }
+        let name = definition.name.to_string();
+        let (created, orphan) = self.catalog.create(definition, how).await?;
+        if let Some(id) = orphan {
+            self.discard(id, &name).await;
+        }
+        Ok(created)
+    }
+
+    /// A stage's definition, as the newest revision on any server has it.
+    pub async fn get(&self, name: &StageName) -> Result<Arc<Definition>> {
+        self.catalog.get(name).await
+    }
+
+    /// Changes a stage. `change` is called again, on the newest definition, when somebody else has
+    /// changed the stage meanwhile. What it does to the name or the id is undone.
+    pub async fn alter(
+        &self,
+        name: &StageName,
+        change: &(dyn Fn(&mut Definition) -> Result<()> + Sync),
+        by: &str,
+    ) -> Result<()> {
+        let checked = |definition: &mut Definition| {
+            let before = definition.place.clone();
+            change(definition)?;
+            match &definition.place {
+                Place::External(external) if definition.place != before => {
+                    self.check_place(external)
+                }
+                _ => Ok(()),
+            }
+        };
+        self.catalog.alter(name, &checked).await?;
+        tracing::info!(stage = %name, by, "stage altered");
+        Ok(())
+    }
+
+    /// Gives a stage another name, in the same or another database. Its files stay where they are.
+    pub async fn rename(&self, name: &StageName, to: &StageName, by: &str) -> Result<()> {
+        self.catalog.rename(name, to, by).await
+    }
+
+    /// Drops a stage: an internal one with its files, an external one without. (Not `drop`: on an
+    /// `Arc` that would be its destructor.)
+    pub async fn drop_stage(&self, name: &StageName, by: &str) -> Result<()> {
+        if let Some(id) = self.catalog.drop(name, by).await? {
+            self.discard(id, &name.to_string()).await;
+        }
+        Ok(())
+    }
+
+    /// All stages, or those of one database, sorted by database and name.
+    pub async fn list(&self, database: Option<&str>) -> Result<Vec<Listed>> {
+        self.catalog.list(database).await
+    }
+
+    /// The files of a stage.
+    pub async fn open_files(&self, definition: &Definition) -> Result<Arc<Files>> {
+        let label = format!("stage '{}'", definition.name);
+        let mut hasher = DefaultHasher::new();
+        (&label, definition.temporary).hash(&mut hasher);
+        if let Place::External(External { url, options }) = &definition.place {
+            url.hash(&mut hasher);
+            options.iter().for_each(|(k, v)| (k, v.expose_secret()).hash(&mut hasher));
+        }
+        let contents = hasher.finish();
+        if let Some((of, files)) = self.open.lock().get(&definition.id) {
+            if *of == contents {
+                return Ok(Arc::clone(files));
+            }
+        }
+        let (opened, below) = match &definition.place {
+            Place::External(external) => (self.policy.open(external, &label).await?, String::new()),
+            Place::Internal => {
+                (self.storage.clone(), internal_dir(definition.id, definition.temporary))
+            }
+        };
+        let files = Arc::new(Files::new(opened, &below, label, Arc::clone(&self.uploads)));
+        let mut open = self.open.lock();
+        if open.len() >= MAX_OPEN {
+            open.clear();
+        }
+        open.insert(definition.id, (contents, Arc::clone(&files)));
+        Ok(files)
+    }
+
+    /// The files of `@~`.
+    #[expect(clippy::unused_async, reason = "a storage a user could need opening, as a stage does")]
+    pub async fn user_files(&self, user: &str) -> Result<Arc<Files>> {
+        Ok(self.own_files(&format!("users/{}/", key::escape(user)), "stage '~'".to_owned()))
+    }
+
+    /// The files of `@%table`.
+    #[expect(
+        clippy::unused_async,
+        reason = "a storage a table could need opening, as a stage does"
+    )]
+    pub async fn table_files(&self, database: &str, table: &str) -> Result<Arc<Files>> {
+        let below = format!("tables/{}/{}/", key::escape(database), key::escape(table));
+        Ok(self.own_files(&below, format!("stage '%{table}'")))
+    }
+
+    /// Whether this server's configuration allows a stage to be there.
+    pub fn check_place(&self, external: &External) -> Result<()> {
+        self.policy.check(external)
+    }
+
+    /// Removes the files of a stage that is in no catalog, at the end of its connection.
+    pub async fn remove_files_of(&self, definition: &Definition) -> Result<()> {
+        self.open.lock().remove(&definition.id);
+        if !definition.is_internal() {
+            return Ok(());
+        }
+        let dir = internal_dir(definition.id, definition.temporary);
+        self.remove_dir(dir, format!("stage '{}'", definition.name)).await
+    }
+
+    /// Waits until the uploads that were cut off are undone, and those that were finished are
+    /// there. For the end of the server.
+    pub async fn settle(&self) {
+        self.uploads.tasks.close();
+        self.uploads.tasks.wait().await;
+    }
+
+    fn own_files(&self, below: &str, label: String) -> Arc<Files> {
+        Arc::new(Files::new(self.storage.clone(), below, label, Arc::clone(&self.uploads)))
+    }
+
+    /// Removes the files of an internal stage that is gone. The statement has succeeded by then, so
+    /// a failure is told to the log.
+    async fn discard(&self, id: Uuid, stage: &str) {
+        self.open.lock().remove(&id);
+        if let Err(error) = self.remove_dir(internal_dir(id, false), stage.to_owned()).await {
+            tracing::warn!(stage, "the files of a dropped stage are left behind: {error}");
+        }
+    }
+
+    /// Not interrupted when the caller is.
+    async fn remove_dir(&self, dir: String, label: String) -> Result<()> {
+        let operator = self.storage.operator.clone();
+        let dir = format!("{}{dir}", self.storage.base);
+        let removed = self.uploads.tasks.spawn(async move {
+            let removed = operator.delete_with(&dir).recursive(true).await;
+            removed.map_err(|error| fault::storage("remove", &label, "", &error))
+        });
+        removed.await.map_err(|error| Error::Internal { what: error.to_string() })?
+    }
+}
+
+/// Where the files of an internal stage are, below the storage's root.
+fn internal_dir(id: Uuid, temporary: bool) -> String {
+    let kind = if temporary { TEMPORARY } else { "stages" };
+    format!("{kind}/{id}/")
+}
+
+const TEMPORARY: &str = "temporary";
+
+impl Layout {
+    fn of(data_dir: &Path) -> Layout {
+        Layout {
+            catalog: data_dir.join("catalog"),
+            files: data_dir.join("files"),
+            unfinished: data_dir.join("unfinished"),
+        }
+    }
+
+    /// Takes the directory, and removes what a server that was killed has left in it.
+    fn prepare(&self, data_dir: &Path) -> Result<DirLock> {
+        let failed = |error: std::io::Error| Error::Startup {
+            what: format!("Can't use the data directory {}: {error}", data_dir.display()),
+            hint: "give the server a directory that it may write to, by --data-dir".to_owned(),
+        };
+        std::fs::create_dir_all(data_dir).map_err(failed)?;
+        let lock = DirLock::take(data_dir)?;
+        for left in [&self.unfinished, &self.files.join(TEMPORARY)] {
+            match std::fs::remove_dir_all(left) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(lock)
+    }
+}
+
+async fn own_catalog(layout: &Layout) -> Result<Store> {
+    let opened = open::open_dir(&layout.catalog, &layout.unfinished.join("catalog"), "the catalog")
+        .await
+        .map_err(|error| not_started("the catalog", &error))?;
+    Ok(Store { operator: opened.operator, owned: opened.local })
+}
+
+/// A catalog that other servers may use as well: the storage has to decide races.
+async fn shared_catalog(place: &config::Place) -> Result<Store> {
+    let (external, opened) = open_place(place, "catalog").await?;
+    match place::scheme(&external) {
+        Scheme::S3 | Scheme::Gcs | Scheme::Azblob | Scheme::Oss | Scheme::Cos | Scheme::Memory => {}
+        Scheme::Fs | Scheme::Obs | Scheme::Webhdfs | Scheme::Webdav | Scheme::Http => {
+            return Err(Error::Startup {
+                what: format!("The catalog can't be kept at {}", external.url),
+                hint: "use s3, gcs, azblob, oss or cos, or leave 'catalog' out: then it is kept \
+                       below the data directory"
+                    .to_owned(),
+            });
+        }
+    }
+    // The histories' keys begin at the root.
+    if !opened.base.is_empty() {
+        return Err(Error::Startup {
+            what: format!("The catalog can't be kept at {}", external.url),
+            hint: "use memory://name/ without a path".to_owned(),
+        });
+    }
+    probe::conditional_writes(&opened.operator).await?;
+    Ok(Store { operator: opened.operator, owned: None })
+}
+
+async fn own_place(place: &config::Place, setting: &str) -> Result<Opened> {
+    Ok(open_place(place, setting).await?.1)
+}
+
+async fn open_place(place: &config::Place, setting: &str) -> Result<(External, Opened)> {
+    let options: Vec<_> = place
+        .options
+        .iter()
+        .map(|(name, value)| (name.clone(), value.expose_secret().to_owned()))
+        .collect();
+    let label = format!("the {setting}");
+    let opened = async {
+        let external = place::external(&place.url, &options)?;
+        let opened = open::open(&external, Identity::Server, &label).await?;
+        Ok((external, opened))
+    };
+    opened.await.map_err(|error| not_started(&label, &error))
+}
+
+fn not_started(what: &str, error: &Error) -> Error {
+    let detail = match error {
+        Error::Storage { detail, .. } => format!(" ({detail})"),
+        _ => String::new(),
+    };
+    Error::Startup {
+        what: format!("Can't open {what}: {error}{detail}"),
+        hint: error.hint().unwrap_or_else(|| "see the configuration file".to_owned()),
+    }
+}

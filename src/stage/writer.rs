@@ -1,0 +1,287 @@
+//! One file on its way to a stage: whole or not at all.
+//!
+//! The storage's writer lives in a task of its own, fed over a short channel. So it does not matter
+//! where the statement that feeds it is cut off: a [`FileWriter`] that is dropped closes the
+//! channel, and the task, which is never interrupted in the middle of a request, undoes the upload.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use opendal::Writer;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{Error, Result};
+use crate::stage::fault;
+use crate::stage::files::{Files, missing_dirs, remove_empty};
+use crate::stage::lock::sync_dir;
+use crate::stage::name::StagePath;
+
+/// A part of an upload in several. S3 takes parts from 5 MiB and at most 10,000 of them, so files
+/// may have up to 80 GiB; each part in flight is kept in memory.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// Parts in flight. Four of 8 MiB fill a link of 1 Gbit/s at 200 ms of latency.
+const PARTS_IN_FLIGHT: usize = 4;
+
+/// A block for a local file: large enough that the hop to a blocking thread doesn't count.
+const LOCAL_BLOCK_BYTES: usize = 1024 * 1024;
+
+/// What is kept in memory for a storage that takes a file in one piece only (WebDAV).
+const MAX_ONE_PIECE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Blocks between the statement and the task: one to write and one to come.
+const CHANNEL_BLOCKS: usize = 2;
+
+/// One file on its way.
+#[derive(Debug)]
+pub struct FileWriter {
+    blocks: mpsc::Sender<Step>,
+    outcome: oneshot::Receiver<Result<Committed>>,
+}
+
+/// How an upload ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// The file is there.
+    Written {
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// It was not to be overwritten, and somebody else's file is there. Nothing of ours is left.
+    Exists,
+}
+
+enum Step {
+    Block(Bytes),
+    Finish,
+}
+
+impl Files {
+    /// Begins a file. Nothing of it is seen before [`FileWriter::finish`]; a file of this name
+    /// that exists stays as it is until then.
+    pub async fn create(self: &Arc<Self>, path: &StagePath, overwrite: bool) -> Result<FileWriter> {
+        if path.is_root() || path.as_str().ends_with('/') {
+            return Err(Error::BadPath { path: path.to_string(), why: "it is no file" });
+        }
+        if !self.operator.info().capability().write {
+            return Err(Error::Unsupported {
+                what: format!("Writing to {}", self.label),
+                hint: Some("its storage can be read only".to_owned()),
+            });
+        }
+        self.confine(path.as_str()).await?;
+        let upload = Upload::begin(Arc::clone(self), path.as_str().to_owned(), overwrite).await?;
+        let (blocks, incoming) = mpsc::channel(CHANNEL_BLOCKS);
+        let (done, outcome) = oneshot::channel();
+        self.uploads.tasks.spawn(async move {
+            // Nobody listens any more if the statement was cut off; the upload is undone by then.
+            let _unheard = done.send(upload.run(incoming).await);
+        });
+        Ok(FileWriter { blocks, outcome })
+    }
+}
+
+impl FileWriter {
+    /// Adds a block. A failure of an earlier one may be told here.
+    pub async fn write(&mut self, block: Bytes) -> Result<()> {
+        if block.is_empty() || self.blocks.send(Step::Block(block)).await.is_ok() {
+            return Ok(());
+        }
+        // The task has ended before its time: it says why.
+        match (&mut self.outcome).await {
+            Ok(Err(error)) => Err(error),
+            _ => Err(stopped()),
+        }
+    }
+
+    /// Makes the file visible.
+    pub async fn finish(self) -> Result<Committed> {
+        // If the task has ended, its outcome says more than the failure to send.
+        let _ended = self.blocks.send(Step::Finish).await;
+        drop(self.blocks);
+        self.outcome.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Gives up, and waits until nothing is left. Dropping does the same without waiting.
+    pub async fn abort(self) {
+        drop(self.blocks);
+        let _undone = self.outcome.await;
+    }
+}
+
+fn stopped() -> Error {
+    Error::Internal { what: "the task of an upload has stopped".to_owned() }
+}
+
+/// The task's side.
+struct Upload {
+    files: Arc<Files>,
+    path: String,
+    overwrite: bool,
+    size: u64,
+    sink: Sink,
+    /// Directories that were made for this file.
+    made: Vec<PathBuf>,
+}
+
+enum Sink {
+    /// The storage's writer.
+    Stream(Box<Writer>),
+    /// Collected, because the storage takes one piece only.
+    OnePiece(Vec<Bytes>),
+}
+
+impl Upload {
+    async fn begin(files: Arc<Files>, path: String, overwrite: bool) -> Result<Upload> {
+        let key = files.key(&path);
+        let capability = files.operator.info().capability();
+        let local = files.local.is_some();
+        // On a file system the condition is only a look beforehand; see `commit`.
+        let conditional = !overwrite && !local && capability.write_with_if_not_exists;
+        let sink = if capability.write_can_multi || files.operator.info().scheme() == "memory" {
+            let chunk = if local { LOCAL_BLOCK_BYTES } else { PART_BYTES };
+            let concurrent = if local { 1 } else { PARTS_IN_FLIGHT };
+            let mut options = opendal::options::WriteOptions {
+                if_not_exists: conditional,
+                ..opendal::options::WriteOptions::default()
+            };
+            if capability.write_can_multi {
+                options.chunk = Some(chunk);
+                options.concurrent = concurrent;
+            }
+            let opened = files.operator.writer_options(&key, options).await;
+            Sink::Stream(Box::new(opened.map_err(|error| files.fault("write", &path, &error))?))
+        } else {
+            Sink::OnePiece(Vec::new())
+        };
+        let made = match files.local.clone() {
+            Some(root) => tokio::task::spawn_blocking(move || missing_dirs(&root, &root.join(key)))
+                .await
+                .map_err(|error| Error::Internal { what: error.to_string() })?,
+            None => Vec::new(),
+        };
+        Ok(Upload { files, path, overwrite, size: 0, sink, made })
+    }
+
+    async fn run(mut self, mut steps: mpsc::Receiver<Step>) -> Result<Committed> {
+        let outcome = loop {
+            match steps.recv().await {
+                Some(Step::Block(block)) => {
+                    if let Err(error) = self.write(block).await {
+                        break Err(error);
+                    }
+                }
+                Some(Step::Finish) => break self.commit().await,
+                None => break Err(Error::Disconnected { during: "upload" }),
+            }
+        };
+        if !matches!(outcome, Ok(Committed::Written { .. })) {
+            self.undo().await;
+        }
+        outcome
+    }
+
+    async fn write(&mut self, block: Bytes) -> Result<()> {
+        self.size += u64::try_from(block.len()).unwrap_or(u64::MAX);
+        match &mut self.sink {
+            Sink::Stream(writer) => {
+                let written = writer.write(block).await;
+                written.map_err(|error| self.files.fault("write", &self.path, &error))
+            }
+            Sink::OnePiece(_) if self.size > MAX_ONE_PIECE_BYTES => Err(Error::Unsupported {
+                what: format!("A file of more than 64 MiB on {}", self.files.label),
+                hint: Some("its storage takes a file in one piece only".to_owned()),
+            }),
+            Sink::OnePiece(blocks) => {
+                blocks.push(block);
+                Ok(())
+            }
+        }
+    }
+
+    async fn commit(&mut self) -> Result<Committed> {
+        let files = Arc::clone(&self.files);
+        let key = files.key(&self.path);
+        let place = match &files.local {
+            Some(root) => root.join(&key).to_string_lossy().into_owned(),
+            None => format!("{:p}/{key}", Arc::as_ptr(&files)),
+        };
+        // Uploads of one file end one after the other, so that a look at the file stays true until
+        // ours is there. Other servers are kept off by the storage's own condition, or not at all.
+        let _turn = files.uploads.keys.lock(&place).await;
+        if !self.overwrite && self.is_taken(&key).await? {
+            return Ok(Committed::Exists);
+        }
+        let closed = if files.local.is_some() {
+            let _kept = files.uploads.directories.read().await;
+            self.keep_parent().await?;
+            let closed = self.close(&key).await;
+            self.sync_parent(&place).await?;
+            closed
+        } else {
+            self.close(&key).await
+        };
+        match closed {
+            Ok(()) => Ok(Committed::Written { size: self.size }),
+            Err(error) if error.kind() == opendal::ErrorKind::ConditionNotMatch => {
+                Ok(Committed::Exists)
+            }
+            Err(error) => Err(files.fault("write", &self.path, &error)),
+        }
+    }
+
+    async fn is_taken(&self, key: &str) -> Result<bool> {
+        match self.files.operator.stat(key).await {
+            Ok(metadata) => Ok(metadata.is_file()),
+            Err(error) if fault::is_absent(&error) => Ok(false),
+            Err(error) => Err(self.files.fault("write", &self.path, &error)),
+        }
+    }
+
+    async fn close(&mut self, key: &str) -> Result<(), opendal::Error> {
+        match &mut self.sink {
+            Sink::Stream(writer) => writer.close().await.map(drop),
+            Sink::OnePiece(blocks) => {
+                let whole = opendal::Buffer::from(std::mem::take(blocks));
+                self.files.operator.write(key, whole).await.map(drop)
+            }
+        }
+    }
+
+    /// Another upload that gave up may have removed the directory, which was empty then.
+    async fn keep_parent(&self) -> Result<()> {
+        let Some(parent) = self.made.first().cloned() else { return Ok(()) };
+        tokio::fs::create_dir_all(parent)
+            .await
+            .map_err(|error| fault::io("write", &self.files.label, &self.path, &error))
+    }
+
+    /// OpenDAL syncs the file, not its name.
+    async fn sync_parent(&self, file: &str) -> Result<()> {
+        let Some(parent) = Path::new(file).parent().map(Path::to_owned) else { return Ok(()) };
+        tokio::task::spawn_blocking(move || sync_dir(&parent))
+            .await
+            .map_err(|error| Error::Internal { what: error.to_string() })?
+            .map_err(|error| fault::io("write", &self.files.label, &self.path, &error))
+    }
+
+    /// Leaves nothing behind. What can't be undone is told to the log: the client has its error.
+    async fn undo(&mut self) {
+        if let Sink::Stream(writer) = &mut self.sink {
+            if let Err(error) = writer.abort().await {
+                tracing::warn!(
+                    stage = self.files.label,
+                    path = self.path,
+                    "an unfinished upload may be left behind: {error}"
+                );
+            }
+        }
+        if !self.made.is_empty() {
+            let made = std::mem::take(&mut self.made);
+            let _alone = self.files.uploads.directories.write().await;
+            // A task that panics has removed less, which hurts nobody.
+            let _removed = tokio::task::spawn_blocking(move || remove_empty(&made)).await;
+        }
+    }
+}
