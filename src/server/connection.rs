@@ -79,7 +79,10 @@ pub(super) async fn serve<S: Stream>(
             // The panic hook has printed where and why.
             Err(_) => tracing::error!(connection = id, "a connection has panicked"),
         },
-        () = all.cancelled() => tracing::info!(connection = id, "a statement was cut off"),
+        () = all.cancelled() => {
+            tracing::info!(connection = id, "a statement was cut off");
+            connection.gate.cut_off();
+        }
     }
     if let Some(session) = &mut connection.session
         && AssertUnwindSafe(session.close()).catch_unwind().await.is_err()

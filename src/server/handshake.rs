@@ -32,15 +32,7 @@ pub(super) fn complete_greeting(payload: &mut [u8]) -> Result<()> {
     let fields = payload.get_mut(version_end + 14..version_end + 21).ok_or_else(unexpected)?;
     let [low, low_high, high, high_high] = Capabilities::SERVER.0.to_le_bytes();
     let [status, status_high] = AUTOCOMMIT.to_le_bytes();
-    fields.copy_from_slice(&[
-        low,
-        low_high,
-        CHARACTER_SET,
-        status,
-        status_high,
-        high,
-        high_high,
-    ]);
+    fields.copy_from_slice(&[low, low_high, CHARACTER_SET, status, status_high, high, high_high]);
     Ok(())
 }
 
@@ -82,7 +74,10 @@ impl HandshakeResponse {
             return Err(unsupported("The protocol before MySQL 4.1", "use a newer client"));
         }
         if wanted.has(Capabilities::SSL) {
-            return Err(unsupported("TLS", "connect without it, as with mysql --ssl-mode=DISABLED"));
+            return Err(unsupported(
+                "TLS",
+                "connect without it, as with mysql --ssl-mode=DISABLED",
+            ));
         }
         fields.u32()?;
         let capabilities = wanted.common(Capabilities::SERVER);

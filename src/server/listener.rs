@@ -12,7 +12,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::capability::Capabilities;
 use super::connection::{self, Stop};
 use super::packet::{HEADER, Header};
 use super::reply;
@@ -83,7 +82,7 @@ fn accept(
 async fn refuse(mut stream: TcpStream) -> io::Result<()> {
     let mut packet = BytesMut::new();
     packet.put_slice(&[0; HEADER]);
-    reply::put_err(&mut packet, &Error::TooManyConnections, Capabilities::SERVER);
+    reply::put_err(&mut packet, &Error::TooManyConnections);
     let header = Header { length: packet.len() - HEADER, sequence: 0 };
     if let Some(start) = packet.first_chunk_mut() {
         *start = header.bytes();

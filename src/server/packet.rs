@@ -162,9 +162,11 @@ mod tests {
     #[test]
     fn nothing_is_read_beyond_the_end() {
         assert!(Fields::of(&[1]).u16().is_err());
-        assert!(Fields::of(&[0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1])
-            .lenenc_bytes()
-            .is_err());
+        assert!(
+            Fields::of(&[0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1])
+                .lenenc_bytes()
+                .is_err()
+        );
         assert!(Fields::of(b"abc").until_nul().is_err());
         assert_eq!(Fields::of(b"abc").until_nul_or_end(), b"abc");
         assert!(Fields::of(&[0xFB]).lenenc().is_err());

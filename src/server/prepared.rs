@@ -56,7 +56,8 @@ impl Statements {
     /// Forgets a statement.
     pub(super) fn close(&mut self, id: u32) {
         if let Some(mut statement) = self.statements.remove(&id) {
-            self.long_bytes -= statement.take_long_data().values().map(BytesMut::len).sum::<usize>();
+            self.long_bytes -=
+                statement.take_long_data().values().map(BytesMut::len).sum::<usize>();
         }
     }
 

@@ -54,7 +54,9 @@ impl<'g, S: Stream> Reply<'g, S> {
     ) -> io::Result<bool> {
         match outcome {
             Ok(Outcome::Done(done)) => self.ok(&done),
-            Ok(Outcome::Rows { columns, rows }) => return self.rows(&columns, rows, protocol).await,
+            Ok(Outcome::Rows { columns, rows }) => {
+                return self.rows(&columns, rows, protocol).await;
+            }
             Ok(Outcome::Nothing) => {}
             Err(error) => {
                 self.err(&error);
@@ -71,7 +73,7 @@ impl<'g, S: Stream> Reply<'g, S> {
 
     /// An ERR packet.
     pub(super) fn err(&self, error: &Error) {
-        self.gate.packet(|out| put_err(out, error, self.capabilities));
+        self.gate.packet(|out| put_err(out, error));
     }
 
     /// An EOF packet of the old form, for the one command that is answered by one.
@@ -189,14 +191,12 @@ fn put_ok(out: &mut BytesMut, header: u8, done: &Done, status: u16) {
 }
 
 /// Source: "ERR_Packet".
-pub(super) fn put_err(out: &mut BytesMut, error: &Error, capabilities: Capabilities) {
+pub(super) fn put_err(out: &mut BytesMut, error: &Error) {
     let code = error.code();
     out.put_u8(0xFF);
     out.put_u16_le(code.number);
-    if capabilities.has(Capabilities::PROTOCOL_41) {
-        out.put_u8(b'#');
-        out.put_slice(code.state.as_bytes());
-    }
+    out.put_u8(b'#');
+    out.put_slice(code.state.as_bytes());
     out.put_slice(error.message().as_bytes());
 }
 
@@ -293,11 +293,9 @@ mod tests {
     }
 
     #[test]
-    fn an_err_has_a_state_for_clients_that_know_it() {
-        let packet = bytes(|out| put_err(out, &Error::Shutdown, Capabilities::SERVER));
+    fn an_err_has_number_state_and_text() {
+        let packet = bytes(|out| put_err(out, &Error::Shutdown));
         assert_eq!(packet, b"\xFF\x1D\x04#08S01Server shutdown in progress");
-        let old = bytes(|out| put_err(out, &Error::Shutdown, Capabilities::default()));
-        assert_eq!(old, b"\xFF\x1D\x04Server shutdown in progress");
     }
 
     #[test]

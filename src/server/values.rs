@@ -284,7 +284,8 @@ mod tests {
         for (code, unsigned, bytes, expected) in cases {
             assert_eq!(value(code, unsigned, bytes).expect("a value"), expected, "{code:#x}");
         }
-        let Ok(Value::DateTime(at)) = value(0x0C, false, b"\x07\xE8\x07\x05\x06\x07\x08\x09") else {
+        let Ok(Value::DateTime(at)) = value(0x0C, false, b"\x07\xE8\x07\x05\x06\x07\x08\x09")
+        else {
             panic!("a moment");
         };
         assert_eq!(at.to_string(), "2024-05-06T07:08:09Z");

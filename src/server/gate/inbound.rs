@@ -369,8 +369,7 @@ mod tests {
 
     #[test]
     fn the_payloads_of_a_file_are_joined() {
-        let packets =
-            [packet(2, b"one,"), packet(3, b"two,"), packet(4, b"three"), packet(5, b"")];
+        let packets = [packet(2, b"one,"), packet(3, b"two,"), packet(4, b"three"), packet(5, b"")];
         let mut inbound = upload(&packets, false);
         inbound.buffer.extend(packet(0, b"\x03next"));
         assert_eq!(inbound.next_piece(), Piece::Data(Bytes::from_static(b"one,two,three")));

@@ -28,8 +28,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-pub(super) use self::halves::{Reader, Writer};
 use self::clock::Clock;
+pub(super) use self::halves::{Reader, Writer};
 use self::inbound::{Arrival, Inbound, Piece};
 use self::outbound::Outbound;
 use super::capability::Capabilities;
@@ -415,8 +415,7 @@ impl<S: Stream> Gate<S> {
 
     /// Writes an ERR after which the connection closes.
     fn refuse(&mut self, error: &Error) {
-        let capabilities = self.client.capabilities;
-        self.packet(|out| reply::put_err(out, error, capabilities));
+        self.packet(|out| reply::put_err(out, error));
         self.refused = true;
         self.phase = Phase::Closing;
     }
@@ -478,10 +477,7 @@ impl<S: Stream> GateHandle<S> {
     }
 
     /// Adds a packet to the answer, unless `fill` fails. Then nothing is added.
-    pub(super) fn try_packet(
-        &self,
-        fill: impl FnOnce(&mut BytesMut) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn try_packet(&self, fill: impl FnOnce(&mut BytesMut) -> Result<()>) -> Result<()> {
         self.0.lock().outbound.packet(fill)
     }
 
@@ -540,6 +536,15 @@ impl<S: Stream> GateHandle<S> {
             Piece::Declined => Fed::Declined,
             Piece::End | Piece::Missing => Fed::End,
         })
+    }
+
+    /// The server stops and waits no longer for what runs. A client that is not in the middle of a
+    /// file can be told so.
+    pub(super) fn cut_off(&self) {
+        let mut gate = self.0.lock();
+        if matches!(gate.phase, Phase::Commands { waiting: false }) && !gate.inbound.uploading() {
+            gate.refuse(&Error::Shutdown);
+        }
     }
 
     /// Closes the stream. A client that was refused gets time to read why: bytes of its that were

@@ -23,10 +23,7 @@ pub(super) struct Outbound {
 
 impl Outbound {
     /// Adds the packet, or packets, of one payload. Nothing is added when `fill` fails.
-    pub(super) fn packet(
-        &mut self,
-        fill: impl FnOnce(&mut BytesMut) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn packet(&mut self, fill: impl FnOnce(&mut BytesMut) -> Result<()>) -> Result<()> {
         let start = self.buffer.len();
         self.buffer.put_slice(&[0; HEADER]);
         if let Err(error) = fill(&mut self.buffer) {
