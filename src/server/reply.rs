@@ -276,7 +276,14 @@ fn put_column(out: &mut BytesMut, column: &Column) {
 
 #[cfg(test)]
 mod tests {
+    use futures::stream;
+    use tokio::io::{AsyncReadExt, duplex};
+
     use super::*;
+    use crate::config::Limits;
+    use crate::rows::Value;
+    use crate::server::handshake::HandshakeResponse;
+    use crate::server::packet::{HEADER, Header};
 
     fn bytes(put: impl FnOnce(&mut BytesMut)) -> Vec<u8> {
         let mut out = BytesMut::new();
@@ -302,5 +309,106 @@ mod tests {
     fn a_column_is_described_as_mysql_does() {
         let packet = bytes(|out| put_column(out, &Column::new("size", Type::UInt)));
         assert_eq!(packet, b"\x03def\0\0\0\x04size\0\x0C\x3F\0\x14\0\0\0\x08\xA1\0\0\0\0");
+    }
+
+    /// What a client gets as the answer: the payloads, whose numbers are checked.
+    async fn answer(
+        outcome: Result<Outcome>,
+        capabilities: Capabilities,
+        protocol: Protocol,
+    ) -> Vec<Vec<u8>> {
+        let (near, mut far) = duplex(1000);
+        let client = HandshakeResponse { capabilities, ..HandshakeResponse::default() };
+        let gate = GateHandle::logged_in(near, &Limits::default(), client);
+        let reader = tokio::spawn(async move {
+            let mut bytes = Vec::new();
+            far.read_to_end(&mut bytes).await.expect("bytes");
+            bytes
+        });
+        Reply::new(&gate, false).outcome(outcome, protocol).await.expect("a client that reads");
+        gate.farewell().await;
+        drop(gate);
+        let bytes = reader.await.expect("no panic");
+        let (mut rest, mut payloads, mut sequence) = (&bytes[..], Vec::new(), 1_u8);
+        while let Some(header) = Header::of(rest) {
+            assert_eq!(header.sequence, sequence);
+            sequence = sequence.wrapping_add(1);
+            let (payload, after) = rest[HEADER..].split_at(header.length);
+            payloads.push(payload.to_vec());
+            rest = after;
+        }
+        payloads
+    }
+
+    fn numbers(count: u64) -> Outcome {
+        let rows = (0..count).map(|n| vec![Value::UInt(n)]).collect();
+        Outcome::rows(vec![Column::new("n", Type::UInt)], rows)
+    }
+
+    #[tokio::test]
+    async fn rows_end_as_the_client_knows_it() {
+        let new = answer(Ok(numbers(2)), Capabilities::SERVER, Protocol::Text).await;
+        assert_eq!(new.len(), 5);
+        assert_eq!(new[2..], [&b"\x010"[..], b"\x011", b"\xFE\0\0\x02\0\0\0"]);
+        let old = answer(Ok(numbers(0)), Capabilities::PROTOCOL_41, Protocol::Text).await;
+        assert_eq!(old.len(), 4);
+        assert_eq!(old[2..], [b"\xFE\0\0\x02\0", b"\xFE\0\0\x02\0"]);
+        let binary = answer(Ok(numbers(1)), Capabilities::SERVER, Protocol::Binary).await;
+        assert_eq!(binary[2], [0; 10]);
+    }
+
+    #[tokio::test]
+    async fn many_rows_pass_through_a_small_pipe() {
+        let payloads = answer(Ok(numbers(50_000)), Capabilities::SERVER, Protocol::Text).await;
+        assert_eq!(payloads.len(), 50_003);
+        assert_eq!(payloads[50_001], b"\x0549999");
+    }
+
+    #[tokio::test]
+    async fn a_failure_half_way_is_an_err_in_the_place_of_a_row() {
+        let columns = vec![Column::new("n", Type::UInt)];
+        let rows = stream::iter([Ok(vec![Value::UInt(1)]), Err(Error::Shutdown)]).boxed();
+        let outcome = Ok(Outcome::Rows { columns: columns.clone(), rows });
+        let payloads = answer(outcome, Capabilities::SERVER, Protocol::Text).await;
+        assert_eq!((payloads.len(), payloads[3][0]), (4, 0xFF));
+        // A row that has another form than the columns is our mistake, and no reason to hang.
+        let outcome = Ok(Outcome::rows(columns, vec![vec![]]));
+        let payloads = answer(outcome, Capabilities::SERVER, Protocol::Text).await;
+        assert!(payloads[2].starts_with(b"\xFF\x51\x04#HY000Internal error"));
+    }
+
+    #[tokio::test]
+    async fn columns_do_not_wait_for_rows() {
+        let (near, mut far) = duplex(1000);
+        let client = HandshakeResponse {
+            capabilities: Capabilities::SERVER,
+            ..HandshakeResponse::default()
+        };
+        let gate = GateHandle::logged_in(near, &Limits::default(), client);
+        let rows = stream::pending().boxed();
+        let outcome = Ok(Outcome::Rows { columns: vec![Column::new("n", Type::UInt)], rows });
+        let answer =
+            tokio::spawn(
+                async move { Reply::new(&gate, false).outcome(outcome, Protocol::Text).await },
+            );
+        let mut head = [0; 5];
+        far.read_exact(&mut head).await.expect("a head");
+        assert_eq!(head, [1, 0, 0, 1, 1]);
+        answer.abort();
+    }
+
+    #[tokio::test]
+    async fn the_last_of_several_answers_is_marked() {
+        let (near, mut far) = duplex(1000);
+        let gate = GateHandle::logged_in(near, &Limits::default(), HandshakeResponse::default());
+        for more in [true, false] {
+            let done = Ok(Outcome::done());
+            let reply = Reply::new(&gate, more);
+            assert!(reply.outcome(done, Protocol::Text).await.expect("written"));
+        }
+        gate.flush().await.expect("sent");
+        let mut bytes = [0; 22];
+        far.read_exact(&mut bytes).await.expect("two packets");
+        assert_eq!(bytes, *b"\x07\0\0\x01\0\0\0\x0A\0\0\0\x07\0\0\x02\0\0\0\x02\0\0\0");
     }
 }

@@ -385,9 +385,9 @@ mod tests {
         let mut pieces = Vec::new();
         for byte in bytes {
             inbound.room_for_upload().extend_from_slice(&[byte]);
-            match inbound.next_piece() {
-                Piece::Missing => {}
-                piece => pieces.push(piece),
+            let piece = inbound.next_piece();
+            if piece != Piece::Missing {
+                pieces.push(piece);
             }
         }
         assert_eq!(pieces, [Piece::Data(Bytes::from_static(b"abc"))]);
@@ -415,10 +415,9 @@ mod tests {
         let total = |inbound: &mut Inbound| {
             let mut total = 0;
             loop {
-                match inbound.next_piece() {
-                    Piece::Data(data) => total += data.len(),
-                    piece => return (total, piece),
-                }
+                let piece = inbound.next_piece();
+                let Piece::Data(data) = piece else { return (total, piece) };
+                total += data.len();
             }
         };
         let mut one = upload(&[full.clone(), packet(3, b"")], true);

@@ -321,13 +321,13 @@ impl<S: Stream> Gate<S> {
             return Poll::Ready(Ok(()));
         };
         self.phase = Phase::Commands { waiting: false };
-        match payload.map(Command::parse).unwrap_or_else(Command::Malformed) {
-            Command::Quit => self.phase = Phase::Closing,
-            command => {
-                self.command = Some(command);
-                self.declined = false;
-                self.handed = STUB;
-            }
+        let command = payload.map(Command::parse).unwrap_or_else(Command::Malformed);
+        if matches!(command, Command::Quit) {
+            self.phase = Phase::Closing;
+        } else {
+            self.command = Some(command);
+            self.declined = false;
+            self.handed = STUB;
         }
         Poll::Ready(Ok(()))
     }
@@ -554,20 +554,46 @@ impl<S: Stream> GateHandle<S> {
         let end = async {
             self.flush().await?;
             poll_fn(|cx| Pin::new(&mut self.0.lock().stream).poll_shutdown(cx)).await?;
-            let mut waste = BytesMut::new();
-            while refused {
-                waste.clear();
-                waste.reserve(LOG_IN_LIMIT);
-                let read = poll_fn(|cx| {
-                    poll_read_buf(Pin::new(&mut self.0.lock().stream), cx, &mut waste)
-                });
-                if read.await? == 0 {
-                    break;
-                }
-            }
-            io::Result::Ok(())
+            if refused { self.discard().await } else { Ok(()) }
         };
         // Nobody is left to be told of a failure.
         let _ = tokio::time::timeout(FAREWELL, end).await;
+    }
+
+    /// Reads and forgets, to the end of the stream.
+    async fn discard(&self) -> io::Result<()> {
+        let mut waste = BytesMut::with_capacity(LOG_IN_LIMIT);
+        loop {
+            let read = |cx: &mut Context<'_>| {
+                poll_read_buf(Pin::new(&mut self.0.lock().stream), cx, &mut waste)
+            };
+            if poll_fn(read).await? == 0 {
+                return Ok(());
+            }
+            waste.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+impl<S: Stream> GateHandle<S> {
+    /// A gate after the log-in of this client.
+    pub(super) fn logged_in(stream: S, limits: &Limits, client: HandshakeResponse) -> Self {
+        let stop = CancellationToken::new();
+        let gate = GateHandle::new(stream, Bounds::from(limits), [1; SALT], stop);
+        {
+            let mut inner = gate.0.lock();
+            inner.client = client;
+            inner.outbound.sequence = 1;
+        }
+        gate.admit();
+        gate
+    }
+
+    /// What opensrv's reading of a command does.
+    pub(super) async fn next_command(&self) -> Option<Command> {
+        let mut bytes = [0; 16];
+        let _ = poll_fn(|cx| self.0.lock().poll_hand_on(cx, &mut bytes)).await;
+        self.take_command()
     }
 }
