@@ -1,1 +1,17 @@
-//! The MySQL wire. The only room that names `opensrv_mysql`.
+//! The MySQL wire: packets in, statements out; outcomes in, packets out. The only room that names
+//! `opensrv_mysql`. Knows no SQL, and of a session only what [`crate::session`] offers.
+
+mod capability;
+mod command;
+mod connection;
+mod gate;
+mod handshake;
+mod listener;
+mod packet;
+mod prepared;
+mod reply;
+mod shim;
+mod upload;
+mod values;
+
+pub use self::listener::serve;

@@ -1,0 +1,115 @@
+//! One connection, from its first byte to the end of its session.
+
+use std::io;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use opensrv_mysql::{AsyncMysqlIntermediary, IntermediaryOptions};
+use tokio_util::sync::CancellationToken;
+
+use super::gate::{Bounds, GateHandle, Stream};
+use super::handshake::SALT;
+use super::prepared::Statements;
+use super::shim::Shim;
+use crate::instance::Instance;
+use crate::session::Session;
+
+/// One connection's state, as far as it is not its session's.
+pub(super) struct Connection<S> {
+    pub(super) instance: Arc<Instance>,
+    pub(super) id: u32,
+    pub(super) ip: IpAddr,
+    pub(super) salt: [u8; SALT],
+    pub(super) gate: GateHandle<S>,
+    /// `None` before the log-in.
+    pub(super) session: Option<Session>,
+    pub(super) statements: Statements,
+    /// Whether a text may hold several statements: said in the handshake, changed by
+    /// COM_SET_OPTION.
+    pub(super) several: bool,
+}
+
+/// How the server asks its connections to end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stop {
+    /// As soon as no statement runs.
+    pub(super) idle: CancellationToken,
+    /// At once.
+    pub(super) all: CancellationToken,
+}
+
+/// Serves one client until it leaves, fails or has to go. However it ends, its session is closed.
+pub(super) async fn serve<S: Stream>(
+    stream: S,
+    instance: Arc<Instance>,
+    id: u32,
+    ip: IpAddr,
+    stop: Stop,
+) {
+    let salt = match salt() {
+        Ok(salt) => salt,
+        Err(error) => {
+            tracing::error!(%error, "no random numbers");
+            return;
+        }
+    };
+    let bounds = Bounds::from(&instance.config.limits);
+    let gate = GateHandle::new(stream, bounds, salt, stop.idle.child_token());
+    let mut connection = Connection {
+        instance,
+        id,
+        ip,
+        salt,
+        gate,
+        session: None,
+        statements: Statements::default(),
+        several: false,
+    };
+    tracing::debug!(connection = id, %ip, "connected");
+
+    let all = stop.all.child_token();
+    let run = AssertUnwindSafe(connection.run()).catch_unwind();
+    tokio::select! {
+        biased;
+        end = run => match end {
+            Ok(Ok(())) => tracing::debug!(connection = id, "left"),
+            Ok(Err(error)) => tracing::debug!(connection = id, %error, "lost"),
+            // The panic hook has printed where and why.
+            Err(_) => tracing::error!(connection = id, "a connection has panicked"),
+        },
+        () = all.cancelled() => {
+            tracing::info!(connection = id, "a statement was cut off");
+            connection.gate.cut_off();
+        }
+    }
+    if let Some(session) = &mut connection.session
+        && AssertUnwindSafe(session.close()).catch_unwind().await.is_err()
+    {
+        tracing::error!(connection = id, "the end of a session has panicked");
+    }
+    connection.gate.farewell().await;
+}
+
+impl<S: Stream> Connection<S> {
+    async fn run(&mut self) -> io::Result<()> {
+        let (reader, writer) = self.gate.halves();
+        let options = IntermediaryOptions::default();
+        AsyncMysqlIntermediary::run_with_options(Shim(self), reader, writer, &options).await
+    }
+}
+
+/// A challenge for one log-in. Its bytes are printable, as MySQL's are: clients read it up to a
+/// NUL, and '$' separates the parts of stored passwords.
+fn salt() -> Result<[u8; SALT], getrandom::Error> {
+    let mut salt = [0; SALT];
+    getrandom::fill(&mut salt)?;
+    for byte in &mut salt {
+        *byte &= 0x7F;
+        if matches!(*byte, 0 | b'$') {
+            *byte += 1;
+        }
+    }
+    Ok(salt)
+}

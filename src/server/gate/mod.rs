@@ -1,0 +1,599 @@
+//! The gate between the socket and opensrv: the only place that knows how packets are framed.
+//!
+//! opensrv greets, asks for the log-in's verdict and drives the loop over commands. It never sees
+//! what a client has sent: the gate reads whole packets, checks them, and hands opensrv a log-in
+//! that it is sure to understand and then, for each command, the same short stub. The shim takes
+//! the true command from here and writes the answer here. So lengths are checked before a payload
+//! is read, commands in one segment come one at a time, and an upload can read from the socket
+//! while opensrv waits for its `on_query` to return.
+//!
+//! All of a connection runs in one task, so the lock is never contended; it is never held over an
+//! await. The stream is any: TLS belongs below the gate.
+
+mod clock;
+mod halves;
+mod inbound;
+mod outbound;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::io::poll_read_buf;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use self::clock::Clock;
+pub(super) use self::halves::{Reader, Writer};
+use self::inbound::{Arrival, Inbound, Piece};
+use self::outbound::Outbound;
+use super::capability::Capabilities;
+use super::command::Command;
+use super::handshake::{self, HandshakeResponse, SALT};
+use super::packet::HEADER;
+use super::reply;
+use crate::config::Limits;
+use crate::error::{Error, Result};
+use crate::session::Fed;
+
+/// Longest packet before the log-in: names, a proof, and connection attributes (MySQL allows them
+/// 64 KiB).
+const LOG_IN_LIMIT: usize = 64 * 1024;
+
+/// What opensrv gets for every command: a COM_QUERY whose text means nothing to it.
+const STUB: Bytes = Bytes::from_static(b"\x02\0\0\0\x03?");
+
+/// How long a client is given to read an ERR before its connection is closed.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long a client is given to go on with a file that may have ended: see
+/// [`Inbound::upload_may_be_over`].
+const EDGE_WAIT: Duration = Duration::from_secs(5);
+
+/// A stream that the gate can stand before.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// What a connection may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    packet: usize,
+    log_in: Duration,
+    idle: Duration,
+    stalled: Duration,
+}
+
+impl From<&Limits> for Bounds {
+    fn from(limits: &Limits) -> Bounds {
+        Bounds {
+            packet: limits.max_allowed_packet,
+            log_in: Duration::from_secs(limits.connect_timeout_s),
+            idle: Duration::from_secs(limits.wait_timeout_s),
+            stalled: limits.net_timeout(),
+        }
+    }
+}
+
+/// Where a connection stands.
+#[derive(Debug)]
+enum Phase {
+    /// opensrv writes its greeting.
+    Greeting,
+    /// The client answers the greeting; once it has, and was asked for another proof, its answer
+    /// waits here.
+    LogIn(Option<HandshakeResponse>),
+    /// The log-in is decided.
+    Deciding,
+    /// The client sends commands. `waiting`: for the next one.
+    Commands { waiting: bool },
+    /// Nothing more is read; what waits is still written.
+    Closing,
+    /// The stream is of no use any more.
+    Broken,
+}
+
+/// One connection's packets. Shared by its [`Reader`], its [`Writer`] and the shim.
+pub(super) struct Gate<S> {
+    stream: S,
+    inbound: Inbound,
+    outbound: Outbound,
+    phase: Phase,
+    bounds: Bounds,
+    clock: Clock,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    salt: [u8; SALT],
+    client: HandshakeResponse,
+    /// Bytes for opensrv.
+    handed: Bytes,
+    /// opensrv's greeting, as far as it has written it.
+    greeting: BytesMut,
+    /// The command behind the stub that opensrv has got.
+    command: Option<Command>,
+    /// The client has declined a file: the statement that asked for it has no answer.
+    declined: bool,
+    /// An ERR was written that the client should read before the connection closes.
+    refused: bool,
+    /// The client takes a while: the clock runs.
+    blocked: bool,
+}
+
+impl<S: Stream> Gate<S> {
+    fn new(stream: S, bounds: Bounds, salt: [u8; SALT], stop: CancellationToken) -> Gate<S> {
+        Gate {
+            stream,
+            inbound: Inbound::default(),
+            outbound: Outbound::default(),
+            phase: Phase::Greeting,
+            bounds,
+            clock: Clock::new(bounds.log_in),
+            stop: Box::pin(stop.cancelled_owned()),
+            salt,
+            client: HandshakeResponse::default(),
+            handed: Bytes::new(),
+            greeting: BytesMut::new(),
+            command: None,
+            declined: false,
+            refused: false,
+            blocked: false,
+        }
+    }
+
+    /// The log-in as a whole has one deadline; later each wait has its own.
+    fn restart_clock(&mut self, time: Duration) {
+        if !matches!(self.phase, Phase::Greeting | Phase::LogIn(_) | Phase::Deciding) {
+            self.clock.restart(time);
+        }
+    }
+
+    /// The stream has failed or ended: nothing more is read or written.
+    fn broken(&mut self, kind: io::ErrorKind) -> io::Error {
+        self.phase = Phase::Broken;
+        self.outbound.clear();
+        self.command = None;
+        kind.into()
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if matches!(self.phase, Phase::Broken) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if self.outbound.waiting().is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while !self.outbound.waiting().is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, self.outbound.waiting()) {
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(Err(self.broken(io::ErrorKind::WriteZero)));
+                }
+                Poll::Ready(Ok(bytes)) => {
+                    self.outbound.took(bytes);
+                    self.blocked = false;
+                }
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(Err(self.broken(error.kind())));
+                }
+                Poll::Pending => {
+                    if !self.blocked {
+                        self.blocked = true;
+                        self.restart_clock(self.bounds.stalled);
+                    }
+                    ready!(self.clock.poll(cx));
+                    tracing::debug!("the client has stopped reading");
+                    return Poll::Ready(Err(self.broken(io::ErrorKind::TimedOut)));
+                }
+            }
+        }
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+        Poll::Ready(flushed.map_err(|error| self.broken(error.kind())))
+    }
+
+    /// Reads some bytes, of which `missing` are known to come. `false` at the stream's end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, missing: usize) -> Poll<io::Result<bool>> {
+        let room = match self.inbound.uploading() {
+            true => self.inbound.room_for_upload(),
+            false => self.inbound.room_for(missing),
+        };
+        match poll_read_buf(Pin::new(&mut self.stream), cx, room) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Ok(false)),
+            Poll::Ready(Ok(_)) => {
+                self.restart_clock(self.bounds.stalled);
+                Poll::Ready(Ok(true))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.broken(error.kind()))),
+            Poll::Pending => {
+                ready!(self.clock.poll(cx));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+
+    /// Reads one whole payload; `None` when there is none and the phase says so.
+    fn poll_payload(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: usize,
+        expected: u8,
+    ) -> Poll<io::Result<Option<Result<Bytes>>>> {
+        loop {
+            let missing = match self.inbound.next(limit, expected) {
+                Arrival::Missing(missing) => missing,
+                Arrival::Packet { sequence, payload } => {
+                    self.outbound.sequence = sequence.wrapping_add(1);
+                    return Poll::Ready(Ok(Some(Ok(payload))));
+                }
+                Arrival::TooLarge { sequence, dropped } => {
+                    self.outbound.sequence = sequence.wrapping_add(1);
+                    let error = Error::PacketTooLarge { limit };
+                    if dropped && matches!(self.phase, Phase::Commands { .. }) {
+                        return Poll::Ready(Ok(Some(Err(error))));
+                    }
+                    self.refuse(&error);
+                    return Poll::Ready(Ok(None));
+                }
+                Arrival::OutOfOrder { sequence } => {
+                    self.outbound.sequence = sequence.wrapping_add(1);
+                    self.refuse(&Error::OutOfOrder);
+                    return Poll::Ready(Ok(None));
+                }
+            };
+            match self.poll_fill(cx, missing) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => {
+                    if self.inbound.in_the_middle() {
+                        tracing::debug!("the client has gone away in the middle of a packet");
+                    }
+                    self.broken(io::ErrorKind::UnexpectedEof);
+                    return Poll::Ready(Ok(None));
+                }
+                Poll::Ready(Err(error)) => {
+                    tracing::debug!(%error, "nothing comes from the client");
+                    self.broken(error.kind());
+                    return Poll::Ready(Ok(None));
+                }
+                Poll::Pending => {
+                    ready!(self.stop.as_mut().poll(cx));
+                    self.phase = Phase::Closing;
+                    return Poll::Ready(Ok(None));
+                }
+            }
+        }
+    }
+
+    /// Reads the client's answer to the greeting, and its proof by the right method.
+    fn poll_log_in(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_flush(cx))?;
+            let expected = self.outbound.sequence;
+            let Some(payload) = ready!(self.poll_payload(cx, LOG_IN_LIMIT, expected))? else {
+                return Poll::Ready(Ok(()));
+            };
+            let Phase::LogIn(earlier) = &mut self.phase else { return Poll::Ready(Ok(())) };
+            let response = match (earlier.take(), payload) {
+                (Some(earlier), Ok(proof)) => {
+                    Ok(HandshakeResponse { auth_response: proof.to_vec(), ..earlier })
+                }
+                (None, Ok(payload)) => HandshakeResponse::parse(&payload),
+                (_, Err(error)) => Err(error),
+            };
+            match response {
+                Err(error) => {
+                    tracing::info!(%error, "a log-in was refused");
+                    self.refuse(&error);
+                    return Poll::Ready(Ok(()));
+                }
+                Ok(mut response) if response.needs_auth_switch() => {
+                    response.plugin = handshake::NATIVE_PASSWORD.to_owned();
+                    let salt = self.salt;
+                    self.packet(|out| handshake::put_auth_switch(out, &salt));
+                    self.phase = Phase::LogIn(Some(response));
+                }
+                Ok(response) => {
+                    self.handed = response.normalised();
+                    self.client = response;
+                    self.phase = Phase::Deciding;
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        }
+    }
+
+    /// Reads one command, after the answer to the last has been sent.
+    fn poll_command(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush(cx))?;
+        if let Phase::Commands { waiting } = &mut self.phase
+            && !*waiting
+        {
+            *waiting = true;
+            self.inbound.settle();
+            let time = match self.inbound.in_the_middle() {
+                true => self.bounds.stalled,
+                false => self.bounds.idle,
+            };
+            self.clock.restart(time);
+        }
+        let Some(payload) = ready!(self.poll_payload(cx, self.bounds.packet, 0))? else {
+            return Poll::Ready(Ok(()));
+        };
+        self.phase = Phase::Commands { waiting: false };
+        let command = payload.map(Command::parse).unwrap_or_else(Command::Malformed);
+        if matches!(command, Command::Quit) {
+            self.phase = Phase::Closing;
+        } else {
+            self.command = Some(command);
+            self.declined = false;
+            self.handed = STUB;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Piece>> {
+        loop {
+            let newest = self.inbound.newest_of_upload();
+            match self.inbound.next_piece() {
+                Piece::Missing => {}
+                Piece::End => {
+                    if let Some(newest) = newest {
+                        self.outbound.sequence = newest.wrapping_add(1);
+                    }
+                    return Poll::Ready(Ok(Piece::End));
+                }
+                Piece::Declined => {
+                    self.declined = true;
+                    return Poll::Ready(Ok(Piece::Declined));
+                }
+                data @ Piece::Data(_) => return Poll::Ready(Ok(data)),
+            }
+            if self.inbound.upload_may_be_over() && !self.blocked {
+                self.blocked = true;
+                self.clock.restart(EDGE_WAIT.min(self.bounds.stalled));
+            }
+            match ready!(self.poll_fill(cx, 0)) {
+                Ok(true) => self.blocked = false,
+                Ok(false) => {
+                    return Poll::Ready(Err(self.broken(io::ErrorKind::UnexpectedEof)));
+                }
+                Err(error)
+                    if error.kind() == io::ErrorKind::TimedOut
+                        && self.inbound.upload_may_be_over() =>
+                {
+                    self.blocked = false;
+                    self.inbound.upload_is_over();
+                }
+                Err(error) => return Poll::Ready(Err(self.broken(error.kind()))),
+            }
+        }
+    }
+
+    /// What opensrv reads next. At the end of the connection it gets nothing.
+    fn poll_hand_on(&mut self, cx: &mut Context<'_>, to: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.handed.is_empty() {
+            match self.phase {
+                Phase::LogIn(_) => ready!(self.poll_log_in(cx))?,
+                Phase::Commands { .. } => ready!(self.poll_command(cx))?,
+                Phase::Greeting | Phase::Deciding | Phase::Closing | Phase::Broken => {}
+            }
+            if matches!(self.phase, Phase::Closing) {
+                ready!(self.poll_flush(cx))?;
+            }
+        }
+        let bytes = self.handed.len().min(to.len());
+        self.handed.copy_to_slice(to.get_mut(..bytes).unwrap_or_default());
+        Poll::Ready(Ok(bytes))
+    }
+
+    /// Takes opensrv's greeting and sends a complete one. Nothing else that opensrv writes is
+    /// wanted.
+    fn take_from_opensrv(&mut self, bytes: &[u8]) {
+        if matches!(self.phase, Phase::Greeting) {
+            self.greeting.extend_from_slice(bytes);
+        }
+    }
+
+    fn greet(&mut self) -> Result<()> {
+        let mut greeting = std::mem::take(&mut self.greeting);
+        greeting.advance(HEADER.min(greeting.len()));
+        handshake::complete_greeting(&mut greeting)?;
+        self.packet(|out| out.put_slice(&greeting));
+        self.phase = Phase::LogIn(None);
+        Ok(())
+    }
+
+    /// Adds a packet that can't fail to be written.
+    fn packet(&mut self, fill: impl FnOnce(&mut BytesMut)) {
+        // An `Err` comes from the closure only.
+        let _ = self.outbound.packet(|out| {
+            fill(out);
+            Ok(())
+        });
+    }
+
+    /// Writes an ERR after which the connection closes.
+    fn refuse(&mut self, error: &Error) {
+        self.packet(|out| reply::put_err(out, error));
+        self.refused = true;
+        self.phase = Phase::Closing;
+    }
+}
+
+/// A handle to a [`Gate`].
+pub(super) struct GateHandle<S>(Arc<Mutex<Gate<S>>>);
+
+impl<S> Clone for GateHandle<S> {
+    fn clone(&self) -> GateHandle<S> {
+        GateHandle(Arc::clone(&self.0))
+    }
+}
+
+impl<S: Stream> GateHandle<S> {
+    /// A gate before this stream. `stop` ends it as soon as no command runs.
+    pub(super) fn new(
+        stream: S,
+        bounds: Bounds,
+        salt: [u8; SALT],
+        stop: CancellationToken,
+    ) -> GateHandle<S> {
+        GateHandle(Arc::new(Mutex::new(Gate::new(stream, bounds, salt, stop))))
+    }
+
+    /// What opensrv reads from and writes to.
+    pub(super) fn halves(&self) -> (Reader<S>, Writer<S>) {
+        (Reader::new(self.clone()), Writer::new(self.clone()))
+    }
+
+    /// What the client said of itself.
+    pub(super) fn client(&self) -> HandshakeResponse {
+        self.0.lock().client.clone()
+    }
+
+    /// What both sides can do.
+    pub(super) fn capabilities(&self) -> Capabilities {
+        self.0.lock().client.capabilities
+    }
+
+    /// The log-in has succeeded: commands may come.
+    pub(super) fn admit(&self) {
+        self.0.lock().phase = Phase::Commands { waiting: false };
+    }
+
+    /// The command behind the stub that opensrv has got.
+    pub(super) fn take_command(&self) -> Option<Command> {
+        self.0.lock().command.take()
+    }
+
+    /// Whether the present command has no answer because the client has gone on to its next.
+    pub(super) fn declined(&self) -> bool {
+        self.0.lock().declined
+    }
+
+    /// Adds a packet to the answer.
+    pub(super) fn packet(&self, fill: impl FnOnce(&mut BytesMut)) {
+        self.0.lock().packet(fill);
+    }
+
+    /// Adds a packet to the answer, unless `fill` fails. Then nothing is added.
+    pub(super) fn try_packet(&self, fill: impl FnOnce(&mut BytesMut) -> Result<()>) -> Result<()> {
+        self.0.lock().outbound.packet(fill)
+    }
+
+    /// Writes an ERR after which the connection closes.
+    pub(super) fn refuse(&self, error: &Error) {
+        self.0.lock().refuse(error);
+    }
+
+    /// Whether the writer of an answer should wait for [`GateHandle::flush`].
+    pub(super) fn is_full(&self) -> bool {
+        self.0.lock().outbound.is_full()
+    }
+
+    /// Sends what waits.
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.lock().poll_flush(cx)
+    }
+
+    /// Sends what waits.
+    pub(super) async fn flush(&self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Asks the client for a file. Source: "Protocol::LOCAL_INFILE_Request".
+    pub(super) async fn request_file(&self, name: &str) -> io::Result<()> {
+        {
+            let mut gate = self.0.lock();
+            gate.packet(|out| {
+                out.put_u8(0xFB);
+                out.put_slice(name.as_bytes());
+            });
+            let expected = gate.outbound.sequence;
+            let one_empty = matches!(
+                gate.client.attributes.get("_client_name").map(String::as_str),
+                Some("MariaDB connector/Node" | "aiomysql")
+            );
+            gate.inbound.begin_upload(expected, one_empty);
+        }
+        self.flush().await?;
+        let mut gate = self.0.lock();
+        let stalled = gate.bounds.stalled;
+        gate.clock.restart(stalled);
+        Ok(())
+    }
+
+    /// Whether a file is on its way.
+    pub(super) fn uploading(&self) -> bool {
+        self.0.lock().inbound.uploading()
+    }
+
+    /// The next block of the file.
+    pub(super) async fn next_of_file(&self) -> io::Result<Fed> {
+        let piece = poll_fn(|cx| self.0.lock().poll_piece(cx)).await?;
+        Ok(match piece {
+            Piece::Data(data) => Fed::Data(data),
+            Piece::Declined => Fed::Declined,
+            Piece::End | Piece::Missing => Fed::End,
+        })
+    }
+
+    /// The server stops and waits no longer for what runs. A client that is not in the middle of a
+    /// file can be told so.
+    pub(super) fn cut_off(&self) {
+        let mut gate = self.0.lock();
+        if matches!(gate.phase, Phase::Commands { waiting: false }) && !gate.inbound.uploading() {
+            gate.refuse(&Error::Shutdown);
+        }
+    }
+
+    /// Closes the stream. A client that was refused gets time to read why: bytes of its that were
+    /// not read would make the system reset the connection and drop the ERR on its way.
+    pub(super) async fn farewell(&self) {
+        let refused = self.0.lock().refused;
+        let end = async {
+            self.flush().await?;
+            poll_fn(|cx| Pin::new(&mut self.0.lock().stream).poll_shutdown(cx)).await?;
+            if refused { self.discard().await } else { Ok(()) }
+        };
+        // Nobody is left to be told of a failure.
+        let _ = tokio::time::timeout(FAREWELL, end).await;
+    }
+
+    /// Reads and forgets, to the end of the stream.
+    async fn discard(&self) -> io::Result<()> {
+        let mut waste = BytesMut::with_capacity(LOG_IN_LIMIT);
+        loop {
+            let read = |cx: &mut Context<'_>| {
+                poll_read_buf(Pin::new(&mut self.0.lock().stream), cx, &mut waste)
+            };
+            if poll_fn(read).await? == 0 {
+                return Ok(());
+            }
+            waste.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+impl<S: Stream> GateHandle<S> {
+    /// A gate after the log-in of this client.
+    pub(super) fn logged_in(stream: S, limits: &Limits, client: HandshakeResponse) -> Self {
+        let stop = CancellationToken::new();
+        let gate = GateHandle::new(stream, Bounds::from(limits), [1; SALT], stop);
+        {
+            let mut inner = gate.0.lock();
+            inner.client = client;
+            inner.outbound.sequence = 1;
+        }
+        gate.admit();
+        gate
+    }
+
+    /// What opensrv's reading of a command does.
+    pub(super) async fn next_command(&self) -> Option<Command> {
+        let mut bytes = [0; 16];
+        let _ = poll_fn(|cx| self.0.lock().poll_hand_on(cx, &mut bytes)).await;
+        self.take_command()
+    }
+}

@@ -1,0 +1,237 @@
+//! The greeting and the client's answer to it. Source: the manual's pages
+//! "Protocol::HandshakeV10" and "Protocol::HandshakeResponse41".
+
+use std::collections::BTreeMap;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::capability::Capabilities;
+use super::packet::{Fields, HEADER, Header};
+use super::reply::AUTOCOMMIT;
+use crate::error::{Error, Result};
+
+/// The method that every client knows, and the only one here.
+pub(super) const NATIVE_PASSWORD: &str = "mysql_native_password";
+
+/// Bytes of the challenge.
+pub(super) const SALT: usize = 20;
+
+/// `utf8mb4_0900_ai_ci`, as MySQL 8 greets.
+const CHARACTER_SET: u8 = 255;
+
+/// Longest user name, and longest proof of a password, that is looked at. MySQL's own names end at
+/// 32 characters, and a proof has 20 bytes.
+const MAX_CREDENTIAL: usize = 255;
+
+/// Completes the greeting that opensrv has written: it announces six capabilities, the character
+/// set `utf8_general_ci` and no status.
+pub(super) fn complete_greeting(payload: &mut [u8]) -> Result<()> {
+    let unexpected = || Error::Internal { what: "opensrv's greeting has another form".to_owned() };
+    let version_end = payload.iter().position(|&byte| byte == 0).ok_or_else(unexpected)?;
+    // After the version: NUL, connection id (4), first part of the salt (8), filler (1).
+    let fields = payload.get_mut(version_end + 14..version_end + 21).ok_or_else(unexpected)?;
+    let [low, low_high, high, high_high] = Capabilities::SERVER.0.to_le_bytes();
+    let [status, status_high] = AUTOCOMMIT.to_le_bytes();
+    fields.copy_from_slice(&[low, low_high, CHARACTER_SET, status, status_high, high, high_high]);
+    Ok(())
+}
+
+/// Asks for a proof by [`NATIVE_PASSWORD`]. Source: "Protocol::AuthSwitchRequest".
+pub(super) fn put_auth_switch(out: &mut BytesMut, salt: &[u8; SALT]) {
+    out.put_u8(0xFE);
+    out.put_slice(NATIVE_PASSWORD.as_bytes());
+    out.put_u8(0);
+    out.put_slice(salt);
+    out.put_u8(0);
+}
+
+/// What a client says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct HandshakeResponse {
+    /// What both sides can do.
+    pub(super) capabilities: Capabilities,
+    /// The user's name.
+    pub(super) user: String,
+    /// The proof of the password, in the form of `plugin`; empty for none.
+    pub(super) auth_response: Vec<u8>,
+    /// The database to start in.
+    pub(super) database: Option<String>,
+    /// The authentication method of `auth_response`.
+    pub(super) plugin: String,
+    /// `_client_name`, `program_name` ...
+    pub(super) attributes: BTreeMap<String, String>,
+}
+
+impl HandshakeResponse {
+    /// Reads the packet. Capabilities that the server did not offer are not believed.
+    pub(super) fn parse(payload: &[u8]) -> Result<HandshakeResponse> {
+        let mut fields = Fields::of(payload);
+        let wanted = match fields.clone().u32() {
+            Ok(bits) => Capabilities(bits),
+            Err(_) => Capabilities(u32::from(fields.clone().u16()?)),
+        };
+        if !wanted.has(Capabilities::PROTOCOL_41) {
+            return Err(unsupported("The protocol before MySQL 4.1", "use a newer client"));
+        }
+        if wanted.has(Capabilities::SSL) {
+            return Err(unsupported(
+                "TLS",
+                "connect without it, as with mysql --ssl-mode=DISABLED",
+            ));
+        }
+        fields.u32()?;
+        let capabilities = wanted.common(Capabilities::SERVER);
+        let _largest_packet = fields.u32()?;
+        let _character_set = fields.u8()?;
+        let _filler = fields.take(23)?;
+        let user = text(fields.until_nul()?)?;
+        let auth_response = auth_response(&mut fields, capabilities)?.to_vec();
+        if user.len() > MAX_CREDENTIAL || auth_response.len() > MAX_CREDENTIAL {
+            return Err(Error::MalformedPacket);
+        }
+        let mut response = HandshakeResponse {
+            capabilities,
+            user,
+            auth_response,
+            plugin: NATIVE_PASSWORD.to_owned(),
+            ..HandshakeResponse::default()
+        };
+        if capabilities.has(Capabilities::CONNECT_WITH_DB) {
+            let database = text(fields.until_nul_or_end())?;
+            response.database = (!database.is_empty()).then_some(database);
+        }
+        if capabilities.has(Capabilities::PLUGIN_AUTH) && !fields.is_empty() {
+            let plugin = text(fields.until_nul_or_end())?;
+            if !plugin.is_empty() {
+                response.plugin = plugin;
+            }
+        }
+        if capabilities.has(Capabilities::CONNECT_ATTRS) && !fields.is_empty() {
+            response.attributes = attributes(fields.lenenc_bytes()?)?;
+        }
+        Ok(response)
+    }
+
+    /// Whether `auth_response` is of no use here.
+    pub(super) fn needs_auth_switch(&self) -> bool {
+        self.plugin != NATIVE_PASSWORD
+    }
+
+    /// The same, as opensrv is sure to understand it: a whole packet. It always names a database,
+    /// so that opensrv calls `on_init` between the log-in and its answer.
+    pub(super) fn normalised(&self) -> Bytes {
+        let mut packet = BytesMut::with_capacity(128);
+        packet.put_slice(&[0; HEADER]);
+        let capabilities = Capabilities::PROTOCOL_41
+            | Capabilities::SECURE_CONNECTION
+            | Capabilities::PLUGIN_AUTH
+            | Capabilities::CONNECT_WITH_DB;
+        packet.put_u32_le(capabilities.0);
+        packet.put_u32_le(0);
+        packet.put_u8(CHARACTER_SET);
+        packet.put_slice(&[0; 23]);
+        packet.put_slice(self.user.as_bytes());
+        packet.put_u8(0);
+        packet.put_u8(u8::try_from(self.auth_response.len()).unwrap_or(0));
+        packet.put_slice(&self.auth_response);
+        packet.put_slice(b"?\0");
+        packet.put_slice(NATIVE_PASSWORD.as_bytes());
+        packet.put_u8(0);
+        let header = Header { length: packet.len() - HEADER, sequence: 1 };
+        if let Some(start) = packet.first_chunk_mut() {
+            *start = header.bytes();
+        }
+        packet.freeze()
+    }
+}
+
+fn auth_response<'a>(fields: &mut Fields<'a>, capabilities: Capabilities) -> Result<&'a [u8]> {
+    if capabilities.has(Capabilities::PLUGIN_AUTH_LENENC_CLIENT_DATA) {
+        fields.lenenc_bytes()
+    } else if capabilities.has(Capabilities::SECURE_CONNECTION) {
+        let length = fields.u8()?;
+        fields.take(usize::from(length))
+    } else {
+        fields.until_nul()
+    }
+}
+
+fn attributes(pairs: &[u8]) -> Result<BTreeMap<String, String>> {
+    let mut fields = Fields::of(pairs);
+    let mut attributes = BTreeMap::new();
+    while !fields.is_empty() {
+        let name = String::from_utf8_lossy(fields.lenenc_bytes()?).into_owned();
+        let value = String::from_utf8_lossy(fields.lenenc_bytes()?).into_owned();
+        attributes.insert(name, value);
+    }
+    Ok(attributes)
+}
+
+/// Names are UTF-8: the client's own character set is not asked for.
+fn text(bytes: &[u8]) -> Result<String> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| Error::MalformedPacket)
+}
+
+fn unsupported(what: &str, hint: &str) -> Error {
+    Error::Unsupported { what: what.to_owned(), hint: Some(hint.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::packet::put_lenenc_bytes;
+
+    fn start(capabilities: Capabilities) -> BytesMut {
+        let mut out = BytesMut::new();
+        out.put_u32_le(capabilities.0);
+        out.put_u32_le(1 << 24);
+        out.put_u8(45);
+        out.put_slice(&[0; 23]);
+        out.put_slice(b"root\0");
+        out
+    }
+
+    #[test]
+    fn every_encoding_of_the_proof_is_read() {
+        let base = Capabilities::PROTOCOL_41 | Capabilities::CONNECT_WITH_DB;
+        let cases: [(Capabilities, &[u8]); 3] = [
+            (Capabilities::PLUGIN_AUTH_LENENC_CLIENT_DATA, b"\x03abc"),
+            (Capabilities::SECURE_CONNECTION, b"\x03abc"),
+            (Capabilities::default(), b"abc\0"),
+        ];
+        for (way, bytes) in cases {
+            let mut out = start(base | way);
+            out.put_slice(bytes);
+            out.put_slice(b"lake\0");
+            let response = HandshakeResponse::parse(&out).expect("understood");
+            assert_eq!(response.auth_response, b"abc");
+            assert_eq!(response.database.as_deref(), Some("lake"));
+            assert_eq!(response.plugin, NATIVE_PASSWORD);
+        }
+    }
+
+    #[test]
+    fn attributes_and_plugin_are_read_and_cutting_anywhere_never_panics() {
+        let mut out = start(Capabilities::SERVER);
+        out.put_slice(b"\0\0caching_sha2_password\0");
+        let mut pairs = BytesMut::new();
+        put_lenenc_bytes(&mut pairs, b"_client_name");
+        put_lenenc_bytes(&mut pairs, b"libmysql");
+        put_lenenc_bytes(&mut out, &pairs);
+        let response = HandshakeResponse::parse(&out).expect("understood");
+        assert_eq!(response.plugin, "caching_sha2_password");
+        assert!(response.needs_auth_switch());
+        assert_eq!(response.attributes["_client_name"], "libmysql");
+        assert_eq!(response.database, None);
+        for end in 0..out.len() {
+            let _ = HandshakeResponse::parse(&out[..end]);
+        }
+    }
+
+    #[test]
+    fn a_client_that_wants_tls_is_told_so() {
+        let out = start(Capabilities::PROTOCOL_41 | Capabilities::SSL);
+        let error = HandshakeResponse::parse(&out[..32]).expect_err("no TLS");
+        assert!(error.message().starts_with("TLS is not supported"), "{}", error.message());
+    }
+}

@@ -1,0 +1,260 @@
+//! What opensrv calls: the verdict on a log-in, and one command at a time. Decides nothing that a
+//! statement could decide.
+
+use std::io;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use opensrv_mysql::{
+    AsyncMysqlShim, InitWriter, ParamParser, QueryResultWriter, StatementMetaWriter,
+};
+
+use super::capability::Capabilities;
+use super::command::{self, Command};
+use super::connection::Connection;
+use super::gate::{Stream, Writer};
+use super::handshake::SALT;
+use super::reply::{Protocol, Reply};
+use super::upload::Client;
+use crate::error::{Error, Result};
+use crate::instance::SERVER_VERSION;
+use crate::rows::{Done, Outcome};
+use crate::session::{Peer, Session};
+
+/// Bytes of a text that are shown of what is not UTF-8.
+const SHOWN_BYTES: usize = 6;
+
+/// A connection, as opensrv sees it. Borrowed, so that the session outlives what opensrv does.
+pub(super) struct Shim<'c, S>(pub(super) &'c mut Connection<S>);
+
+#[async_trait]
+impl<S: Stream> AsyncMysqlShim<Writer<S>> for Shim<'_, S> {
+    type Error = io::Error;
+
+    fn version(&self) -> String {
+        SERVER_VERSION.to_owned()
+    }
+
+    fn connect_id(&self) -> u32 {
+        self.0.id
+    }
+
+    fn salt(&self) -> [u8; SALT] {
+        self.0.salt
+    }
+
+    async fn authenticate(&self, _plugin: &str, user: &[u8], salt: &[u8], proof: &[u8]) -> bool {
+        let user = String::from_utf8_lossy(user);
+        if self.0.instance.users.verify_native(&user, self.0.ip, salt, proof) {
+            return true;
+        }
+        let error = Error::AccessDenied {
+            user: user.into_owned(),
+            host: self.0.ip.to_string(),
+            with_password: !proof.is_empty(),
+        };
+        tracing::info!(connection = self.0.id, "{error}");
+        // opensrv will write an error of its own, which the gate drops.
+        self.0.gate.refuse(&error);
+        false
+    }
+
+    /// Called once, between the log-in and its answer.
+    async fn on_init<'a>(
+        &'a mut self,
+        _placeholder: &'a str,
+        _writer: InitWriter<'a, Writer<S>>,
+    ) -> io::Result<()> {
+        self.0.begin_session().await
+    }
+
+    /// Called for every command; `_stub` is not what the client has sent.
+    async fn on_query<'a>(
+        &'a mut self,
+        _stub: &'a str,
+        _writer: QueryResultWriter<'a, Writer<S>>,
+    ) -> io::Result<()> {
+        self.0.answer().await
+    }
+
+    async fn on_prepare<'a>(
+        &'a mut self,
+        _query: &'a str,
+        _info: StatementMetaWriter<'a, Writer<S>>,
+    ) -> io::Result<()> {
+        Err(never("COM_STMT_PREPARE"))
+    }
+
+    async fn on_execute<'a>(
+        &'a mut self,
+        _id: u32,
+        _parameters: ParamParser<'a>,
+        _writer: QueryResultWriter<'a, Writer<S>>,
+    ) -> io::Result<()> {
+        Err(never("COM_STMT_EXECUTE"))
+    }
+
+    async fn on_close<'a>(&'a mut self, _id: u32)
+    where
+        Writer<S>: 'async_trait,
+    {
+    }
+}
+
+/// The gate hands on nothing but queries.
+fn never(command: &str) -> io::Error {
+    io::Error::other(format!("{command} has passed the gate"))
+}
+
+impl<S: Stream> Connection<S> {
+    async fn begin_session(&mut self) -> io::Result<()> {
+        let client = self.gate.client();
+        let local_files = client.capabilities.has(Capabilities::LOCAL_FILES);
+        self.several = client.capabilities.has(Capabilities::MULTI_STATEMENTS);
+        let peer = Peer {
+            connection_id: self.id,
+            ip: self.ip,
+            user: client.user,
+            attributes: client.attributes,
+            local_files,
+        };
+        tracing::debug!(connection = self.id, user = peer.user, "logged in");
+        let session = self.session.insert(Session::new(self.instance.clone(), peer));
+        if let Some(database) = client.database
+            && let Err(error) = session.use_database(&database).await
+        {
+            tracing::info!(connection = self.id, %error, "a log-in was refused");
+            self.gate.refuse(&error);
+            return self.gate.flush().await;
+        }
+        Reply::new(&self.gate, false).ok(&Done::default());
+        self.gate.admit();
+        Ok(())
+    }
+
+    /// Runs the command that waits at the gate, and writes its answer.
+    async fn answer(&mut self) -> io::Result<()> {
+        let Some(command) = self.gate.take_command() else { return Ok(()) };
+        let Some(session) = &mut self.session else { return Err(never("a command")) };
+        let reply = Reply::new(&self.gate, false);
+        let done = match command {
+            Command::Query(sql) => return self.query(sql).await,
+            Command::Execute { id, parameters } => return self.execute(id, &parameters).await,
+            Command::Prepare(sql) => return self.prepare(sql).await,
+            Command::SendLongData { id, parameter, data } => {
+                let limit = self.instance.config.limits.max_allowed_packet;
+                self.statements.long_data(id, parameter, &data, limit);
+                return Ok(());
+            }
+            Command::CloseStatement(id) => {
+                self.statements.close(id);
+                return Ok(());
+            }
+            Command::Statistics => {
+                reply.text(&session.statistics());
+                return Ok(());
+            }
+            // MYSQL_OPTION_MULTI_STATEMENTS_ON and _OFF: PHP switches it around its multi_query.
+            Command::SetOption(option @ (0 | 1)) => {
+                self.several = option == 0;
+                reply.eof();
+                return Ok(());
+            }
+            Command::ChangeUser => {
+                // As MySQL does after a COM_CHANGE_USER that fails.
+                self.gate.refuse(&unknown("COM_CHANGE_USER"));
+                return Ok(());
+            }
+            Command::Ping | Command::Quit => Ok(()),
+            Command::InitDb(name) => match utf8(&name) {
+                Ok(name) => session.use_database(name).await,
+                Err(error) => Err(error),
+            },
+            Command::ResetStatement(id) => self.statements.reset(id),
+            Command::ResetConnection => {
+                self.statements.clear();
+                session.reset().await
+            }
+            Command::FieldList(table) => {
+                Err(Error::UnknownTable { name: String::from_utf8_lossy(&table).into_owned() })
+            }
+            Command::Fetch(id) => Err(Error::UnknownPrepared { id }),
+            Command::SetOption(option) => Err(unknown(&format!("COM_SET_OPTION {option}"))),
+            Command::ProcessKill => Err(unknown("COM_PROCESS_KILL")),
+            Command::Unknown(byte) => Err(unknown(&command::name(byte))),
+            Command::Malformed(error) => Err(error),
+        };
+        match done {
+            Ok(()) => reply.ok(&Done::default()),
+            Err(error) => reply.err(&error),
+        }
+        Ok(())
+    }
+
+    async fn query(&mut self, sql: Bytes) -> io::Result<()> {
+        let Some(session) = &mut self.session else { return Err(never("a query")) };
+        let mut rest = match utf8(&sql) {
+            Ok(sql) => sql,
+            Err(error) => {
+                Reply::new(&self.gate, false).err(&error);
+                return Ok(());
+            }
+        };
+        loop {
+            let mut statement = rest;
+            rest = "";
+            if self.several {
+                (statement, rest) = session.split(statement);
+            }
+            let mut files = Client(self.gate.clone());
+            let outcome = session.execute(statement, &mut files).await;
+            files.finish().await?;
+            if self.gate.declined() {
+                return Ok(());
+            }
+            let reply = Reply::new(&self.gate, !rest.is_empty());
+            if !reply.outcome(outcome, Protocol::Text).await? || rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn prepare(&mut self, sql: Bytes) -> io::Result<()> {
+        let Some(session) = &mut self.session else { return Err(never("a statement")) };
+        let reply = Reply::new(&self.gate, false);
+        let prepared = match utf8(&sql) {
+            Ok(sql) => session.prepare(sql).await,
+            Err(error) => Err(error),
+        };
+        let answered = prepared.and_then(|prepared| {
+            let id = self.statements.insert(prepared.clone())?;
+            reply.prepared(id, &prepared).inspect_err(|_| self.statements.close(id))
+        });
+        if let Err(error) = answered {
+            reply.err(&error);
+        }
+        Ok(())
+    }
+
+    async fn execute(&mut self, id: u32, parameters: &[u8]) -> io::Result<()> {
+        let Some(session) = &mut self.session else { return Err(never("a statement")) };
+        let outcome: Result<Outcome> = match self.statements.execute(id, parameters) {
+            Ok((prepared, values)) => session.execute_prepared(&prepared, values).await,
+            Err(error) => Err(error),
+        };
+        Reply::new(&self.gate, false).outcome(outcome, Protocol::Binary).await?;
+        Ok(())
+    }
+}
+
+fn unknown(command: &str) -> Error {
+    Error::UnknownCommand { command: command.to_owned() }
+}
+
+fn utf8(text: &[u8]) -> Result<&str> {
+    str::from_utf8(text).map_err(|error| {
+        let (_, wrong) = text.split_at_checked(error.valid_up_to()).unwrap_or_default();
+        let bytes = wrong.iter().take(SHOWN_BYTES).map(|byte| format!("\\x{byte:02X}")).collect();
+        Error::NotUtf8 { bytes }
+    })
+}

@@ -1,0 +1,7 @@
+//! What the tests share.
+#![allow(dead_code, reason = "no test uses all of it")]
+#![allow(unreachable_pub, reason = "each test includes this as a private module")]
+#![allow(missing_docs, reason = "names and signatures say it")]
+
+pub mod client;
+pub mod server;

@@ -1,0 +1,357 @@
+//! The MySQL wire by bytes: greeting, log-in, commands, and whatever broken clients send.
+
+mod support;
+
+use std::io::Write;
+
+use stagewire::config::Limits;
+use support::client::{
+    Client, MAX_PAYLOAD, Options, Refusal, Response, cap, native_password, packet,
+};
+use support::server::{PASSWORD, Server};
+
+const PING: &[u8] = b"\x0E";
+const OK: &[u8] = b"\0\0\0\x02\0\0\0";
+
+fn ping(client: &mut Client) {
+    client.command(PING);
+    assert_eq!(client.read(), OK);
+}
+
+fn code(refusal: &Refusal) -> (u16, &str) {
+    (refusal.code, refusal.state.as_str())
+}
+
+/// What `command` is refused with; the connection lives on.
+fn refused(client: &mut Client, command: &[u8]) -> (u16, String) {
+    client.command(command);
+    let refusal = client.read_refusal();
+    ping(client);
+    (refusal.code, refusal.message)
+}
+
+#[test]
+fn the_greeting_is_complete() {
+    let server = Server::start();
+    let client = Client::greeted(server.addr).expect("a greeting");
+    let greeting = &client.greeting;
+    assert!(greeting.version.starts_with("8.4.6-Stagewire-"), "{}", greeting.version);
+    assert_eq!(greeting.connection_id, 1);
+    assert_eq!((greeting.character_set, greeting.status), (255, 2));
+    assert_eq!(greeting.plugin, "mysql_native_password");
+    assert_eq!(greeting.salt.len(), 20);
+    assert!(greeting.salt.iter().all(|byte| !matches!(byte, 0 | b'$' | 128..)));
+    assert_eq!(greeting.capabilities, 0x01BF_A28F, "{:#010X}", greeting.capabilities);
+    let other = Client::greeted(server.addr).expect("a greeting");
+    assert_ne!(greeting.salt, other.greeting.salt);
+    assert_eq!(other.greeting.connection_id, 2);
+}
+
+#[test]
+fn a_wrong_password_is_error_1045() {
+    let server = Server::start();
+    for (user, password, said) in [("root", "wrong", "YES"), ("root", "", "NO"), ("x", "y", "YES")]
+    {
+        let options =
+            Options { user: user.to_owned(), password: password.to_owned(), ..Options::default() };
+        let refusal = Client::with(server.addr, &options).map(|_| ()).expect_err("no log-in");
+        assert_eq!(code(&refusal), (1045, "28000"));
+        assert_eq!(
+            refusal.message,
+            format!("Access denied for user '{user}'@'127.0.0.1' (using password: {said})")
+        );
+    }
+    let mut client = Client::greeted(server.addr).expect("a greeting");
+    let wrong = Options { password: "wrong".to_owned(), ..Options::default() };
+    client.log_in(&wrong).expect_err("no log-in");
+    assert!(client.is_closed());
+}
+
+#[test]
+fn another_method_is_switched() {
+    let server = Server::start();
+    for answer in [vec![7; 32], Vec::new()] {
+        let options = Options {
+            plugin: "caching_sha2_password".to_owned(),
+            auth_response: Some(answer),
+            ..Options::default()
+        };
+        let mut client = Client::with(server.addr, &options).expect("a log-in");
+        ping(&mut client);
+        let wrong = Options { password: "wrong".to_owned(), ..options };
+        let refusal = Client::with(server.addr, &wrong).map(|_| ()).expect_err("no log-in");
+        assert!(refusal.message.ends_with("(using password: YES)"), "{}", refusal.message);
+    }
+}
+
+#[test]
+fn a_client_may_know_little() {
+    let server = Server::start();
+    let options =
+        Options { capabilities: cap::PROTOCOL_41 | cap::SECURE_CONNECTION, ..Options::default() };
+    let mut client = Client::with(server.addr, &options).expect("a log-in");
+    ping(&mut client);
+}
+
+#[test]
+fn a_client_that_wants_tls_or_an_old_protocol_is_told_so() {
+    let server = Server::start();
+    for (capabilities, text) in [
+        (cap::PROTOCOL_41 | cap::SSL, "TLS is not supported"),
+        (cap::SECURE_CONNECTION, "The protocol before MySQL 4.1 is not supported"),
+    ] {
+        let mut client = Client::greeted(server.addr).expect("a greeting");
+        let mut start = capabilities.to_le_bytes().to_vec();
+        start.resize(32, 0);
+        client.write(&start);
+        let refusal = client.read_refusal();
+        assert_eq!(code(&refusal), (1235, "42000"));
+        assert!(refusal.message.contains(text), "{}", refusal.message);
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn a_broken_log_in_is_refused() {
+    let server = Server::start();
+    let options = Options::default();
+    let whole = support::client::handshake_response(&options, &[7; 20]);
+    for end in 0..whole.len() {
+        let mut client = Client::greeted(server.addr).expect("a greeting");
+        client.write(&whole[..end]);
+        let answer = client.read();
+        // Cut in the name of the method, it names another one, which is switched. Cut before that
+        // name or right after it, it is whole enough to be wrong.
+        let number = u16::from_le_bytes([answer[1], answer[2]]);
+        assert!(answer[0] == 0xFE || matches!(number, 1835 | 1045), "{end}: {answer:?}");
+        assert!(answer[0] == 0xFE || client.is_closed());
+    }
+}
+
+#[test]
+fn a_large_log_in_is_not_read() {
+    let server = Server::start();
+    let mut client = Client::greeted(server.addr).expect("a greeting");
+    client.write_raw(&[0xFE, 0xFF, 0xFF, 1]);
+    client.sequence = 2;
+    let refusal = client.read_refusal();
+    assert_eq!(code(&refusal), (1153, "08S01"));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn two_commands_in_one_segment_are_answered_in_turn() {
+    let server = Server::start();
+    let mut client = Client::connect(server.addr);
+    let mut bytes = packet(0, b"\x03SELECT 1");
+    bytes.extend(packet(0, b"\x19\x01\0\0\0"));
+    bytes.extend(packet(0, PING));
+    bytes.extend(packet(0, b"\x03\xFF"));
+    bytes.extend(packet(0, b"\x01"));
+    client.write_raw(&bytes);
+    client.sequence = 1;
+    assert!(matches!(client.response(false), Response::Ok { .. } | Response::Rows { .. }));
+    client.sequence = 1;
+    assert_eq!(client.read(), OK);
+    client.sequence = 1;
+    assert_eq!(client.read_refusal().code, 1300);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_command_may_come_byte_by_byte() {
+    let server = Server::start();
+    let mut client = Client::connect(server.addr);
+    for byte in packet(0, PING) {
+        client.write_raw(&[byte]);
+    }
+    client.sequence = 1;
+    assert_eq!(client.read(), OK);
+}
+
+#[test]
+fn commands_that_are_not_there_are_refused_by_name() {
+    let server = Server::start();
+    let mut client = Client::connect(server.addr);
+    for (command, name) in [
+        (&b"\x12\0\0\0\0"[..], "COM_BINLOG_DUMP"),
+        (b"\x0C\x01\0\0\0", "COM_PROCESS_KILL"),
+        (b"\x08", "COM_SHUTDOWN"),
+        (b"\x77", "command 0x77"),
+    ] {
+        let (code, message) = refused(&mut client, command);
+        assert_eq!((code, message), (1047, format!("Unknown command {name}")));
+    }
+    assert_eq!(refused(&mut client, b"").0, 1835);
+    assert_eq!(refused(&mut client, b"\x17\x01").0, 1835);
+    assert_eq!(refused(&mut client, b"\x04users\0").0, 1146);
+    assert_eq!(refused(&mut client, b"\x1A\x09\0\0\0").0, 1243);
+    assert_eq!(refused(&mut client, b"\x17\x09\0\0\0\0\x01\0\0\0").0, 1243);
+    assert_eq!(refused(&mut client, b"\x1B\x07\0").0, 1047);
+}
+
+#[test]
+fn text_that_is_not_utf8_is_refused() {
+    let server = Server::start();
+    let mut client = Client::connect(server.addr);
+    let (code, message) = refused(&mut client, b"\x03SELECT '\xE9\xE8'");
+    assert_eq!(code, 1300);
+    assert_eq!(message, "Invalid utf8mb4 character string: '\\xE9\\xE8\\x27'");
+    assert_eq!(refused(&mut client, b"\x16\xFF").0, 1300);
+    assert_eq!(refused(&mut client, b"\x02\xFF").0, 1300);
+}
+
+#[test]
+fn small_commands_have_the_answers_of_mysql() {
+    let server = Server::start();
+    let mut client = Client::connect(server.addr);
+    client.command(b"\x09");
+    let statistics = client.read();
+    assert!(!matches!(statistics.first(), Some(0x00 | 0xFE | 0xFF)));
+    client.command(b"\x1B\0\0");
+    assert_eq!(client.read(), b"\xFE\0\0\x02\0");
+    client.command(b"\x1F");
+    assert_eq!(client.read(), OK);
+    client.command(b"\x02default");
+    assert_eq!(client.read(), OK);
+    ping(&mut client);
+    client.command(b"\x01");
+    assert!(client.is_closed());
+}
+
+#[test]
+fn another_user_needs_another_connection() {
+    let server = Server::start();
+    let mut client = Client::connect(server.addr);
+    client.command(b"\x11root\0\0default\0");
+    let refusal = client.read_refusal();
+    assert_eq!((refusal.code, refusal.message.as_str()), (1047, "Unknown command COM_CHANGE_USER"));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_packet_beyond_the_limit_is_dropped() {
+    let limits = Limits { max_allowed_packet: 1 << 20, ..Limits::default() };
+    let server = Server::with_limits(limits);
+    let mut client = Client::connect(server.addr);
+    for size in [(1 << 20) + 1, 4 << 20] {
+        let mut query = vec![b' '; size];
+        query[0] = 3;
+        let (code, message) = refused(&mut client, &query);
+        assert_eq!(code, 1153);
+        assert!(message.contains("(1048576 bytes)"), "{message}");
+    }
+    // One that is far beyond is not even read.
+    client.write_raw(&[0xFE, 0xFF, 0xFF, 0, 3]);
+    client.sequence = 1;
+    assert_eq!(code(&client.read_refusal()), (1153, "08S01"));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn fragments_of_16_mib_are_one_command() {
+    let limits = Limits { max_allowed_packet: 40 << 20, ..Limits::default() };
+    let server = Server::with_limits(limits);
+    let mut client = Client::connect(server.addr);
+    for size in [MAX_PAYLOAD - 1, MAX_PAYLOAD, MAX_PAYLOAD + 1, 2 * MAX_PAYLOAD] {
+        let mut command = vec![0xFF; size];
+        command[0] = 3;
+        client.command(&command);
+        assert_eq!(client.read_refusal().code, 1300, "{size}");
+    }
+    // Beyond the limit in its third packet.
+    let mut command = vec![b' '; 3 * MAX_PAYLOAD];
+    command[0] = 3;
+    assert_eq!(refused(&mut client, &command).0, 1153);
+}
+
+#[test]
+fn numbers_out_of_order_end_the_connection() {
+    let server = Server::start();
+    let mut client = Client::connect(server.addr);
+    client.write_raw(&packet(1, PING));
+    client.sequence = 2;
+    assert_eq!(code(&client.read_refusal()), (1156, "08S01"));
+    assert!(client.is_closed());
+
+    let mut client = Client::greeted(server.addr).expect("a greeting");
+    client.sequence = 0;
+    client.write(b"\x03SELECT 1");
+    assert_eq!(client.read_refusal().code, 1156);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_is_forgotten() {
+    let mut server = Server::start();
+    for bytes in [&b"\x05"[..], b"\x05\0\0\0", b"\x05\0\0\0\x03SE"] {
+        let mut client = Client::connect(server.addr);
+        client.write_raw(bytes);
+        client.stream.shutdown(std::net::Shutdown::Write).expect("shut down");
+        assert!(client.is_closed());
+    }
+    // An idle one too, when the server stops.
+    let mut idle = Client::connect(server.addr);
+    server.stop();
+    assert!(idle.is_closed());
+    assert_eq!(server.instance.connections.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_client_that_says_nothing_is_not_waited_for() {
+    let limits = Limits { connect_timeout_s: 1, wait_timeout_s: 1, ..Limits::default() };
+    let server = Server::with_limits(limits);
+    let mut silent = Client::greeted(server.addr).expect("a greeting");
+    assert!(silent.is_closed());
+    let mut idle = Client::connect(server.addr);
+    assert!(idle.is_closed());
+}
+
+#[test]
+fn a_packet_that_never_ends_is_not_waited_for() {
+    let limits = Limits { net_timeout_s: 1, ..Limits::default() };
+    let server = Server::with_limits(limits);
+    let mut client = Client::connect(server.addr);
+    client.write_raw(&packet(0, PING)[..3]);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_client_that_stops_reading_is_not_waited_for() {
+    let limits = Limits { net_timeout_s: 1, ..Limits::default() };
+    let server = Server::with_limits(limits);
+    let mut client = Client::connect(server.addr);
+    let pings = packet(0, PING).repeat(1 << 14);
+    while client.stream.write_all(&pings).is_ok() {}
+    let mut other = Client::connect(server.addr);
+    ping(&mut other);
+}
+
+#[test]
+fn one_connection_too_many_is_error_1040() {
+    let limits = Limits { max_connections: 1, ..Limits::default() };
+    let server = Server::with_limits(limits);
+    let first = Client::connect(server.addr);
+    let refusal = Client::greeted(server.addr).map(|_| ()).expect_err("one too many");
+    assert_eq!((refusal.code, refusal.message.as_str()), (1040, "Too many connections"));
+    drop(first);
+    while Client::greeted(server.addr).is_err() {}
+}
+
+#[test]
+fn a_proof_holds_for_one_connection() {
+    let server = Server::start();
+    let first = Client::greeted(server.addr).expect("a greeting");
+    let stolen = native_password(PASSWORD, &first.greeting.salt);
+    let options = Options { auth_response: Some(stolen), ..Options::default() };
+    let refusal = Client::with(server.addr, &options).map(|_| ()).expect_err("no log-in");
+    assert_eq!(refusal.code, 1045);
+}
+
+#[test]
+fn long_data_for_nothing_has_no_answer() {
+    let server = Server::start();
+    let mut client = Client::connect(server.addr);
+    client.command(b"\x18\x01\0\0\0\0\0data");
+    ping(&mut client);
+}
