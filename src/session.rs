@@ -19,7 +19,7 @@ use crate::sql::name::QualifiedName;
 use crate::stage::definition::Definition;
 use crate::stage::files::Files;
 use crate::stage::name::{DEFAULT_DATABASE, StageName};
-use crate::stage::{Created, IfExists, Listed, Stages};
+use crate::stage::{Created, IfExists, Listed};
 use crate::statement::variables::Variables;
 use crate::statement::{self, Statement};
 
@@ -88,7 +88,7 @@ pub struct Prepared {
     /// The text, with `?` for the parameters.
     pub sql: String,
     /// Where the `?` are: byte offsets.
-    places: Vec<usize>,
+    pub places: Vec<usize>,
     /// What it answers; empty for an OK.
     pub columns: Vec<Column>,
 }
@@ -308,7 +308,7 @@ impl Session {
                 let definition = self.temporary.remove(index);
                 self.instance.stages.remove_files_of(&definition).await
             }
-            None => Stages::drop(&self.instance.stages, name, &self.creator()).await,
+            None => self.instance.stages.drop_stage(name, &self.creator()).await,
         }
     }
 

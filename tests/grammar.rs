@@ -26,10 +26,12 @@ fn grammar() -> Grammar {
 
 /// `STAGEWIRE_TEST_SEED` repeats a failure; it is printed with every one.
 fn seed() -> u64 {
-    std::env::var("STAGEWIRE_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        now.map_or(1, |now| u64::from(now.subsec_nanos()) | 1)
-    })
+    std::env::var("STAGEWIRE_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(
+        || {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            now.map_or(1, |now| u64::from(now.subsec_nanos()) | 1)
+        },
+    )
 }
 
 #[test]
@@ -78,7 +80,8 @@ fn broken_sentences_never_panic_and_errors_point_inside_the_text() {
                 }
                 _ => {
                     let piece = &mut pieces[at];
-                    let cut = piece.char_indices().map(|(n, _)| n).nth(chance.below(3)).unwrap_or(0);
+                    let cut =
+                        piece.char_indices().map(|(n, _)| n).nth(chance.below(3)).unwrap_or(0);
                     piece.truncate(cut);
                 }
             }
@@ -97,16 +100,18 @@ fn points_inside(error: &Error, sql: &str, seed: u64) {
     let Error::Syntax { at: Some(at), .. } = error else { return };
     let line = sql.lines().nth(at.span.line - 1).unwrap_or("");
     let inside = at.span.column <= line.chars().count() + 1;
-    assert!(inside && line == at.line, "seed {seed}: {at:?} is not in {sql:?}");
+    assert!(inside && line.starts_with(&at.line), "seed {seed}: {at:?} is not in {sql:?}");
 }
 
 #[test]
 fn the_corpus_is_read_as_recorded_and_derives_from_the_grammar() {
     let grammar = grammar();
     let record = std::env::var_os("UPDATE_GOLDENFILES").is_some();
+    // What several statements share needs a case with one of them only.
+    let mut missing: BTreeSet<String> =
+        ENTRIES.iter().flat_map(|entry| grammar.branches(entry.grammar)).collect();
     for entry in ENTRIES {
         let path = dir().join("corpus").join(entry.grammar);
-        let mut missing = grammar.branches(entry.grammar);
         let mut written = String::new();
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
         for case in cases(&text) {
@@ -129,8 +134,8 @@ fn the_corpus_is_read_as_recorded_and_derives_from_the_grammar() {
         } else {
             assert_eq!(text, written, "{path:?}: UPDATE_GOLDENFILES=1 records it anew");
         }
-        assert!(missing.is_empty(), "{path:?} has no case for {missing:?}");
     }
+    assert!(missing.is_empty(), "the corpus has no case for {missing:?}");
 }
 
 /// The inputs of a corpus file.

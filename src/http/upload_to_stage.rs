@@ -20,7 +20,7 @@ use axum::extract::{ConnectInfo, FromRequest, Multipart, Request, State};
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Value as Json_, json};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::answer::Failure;
@@ -41,12 +41,21 @@ const STAGE_HEADERS: &[&str] = &["x-databend-stage-name", "stage_name"];
 const PATH_HEADERS: &[&str] = &["x-databend-relative-path", "relative_path"];
 const OVERWRITE_HEADER: &str = "x-stagewire-overwrite";
 
+/// Databend's answer, in its order.
+#[derive(Serialize)]
+pub(super) struct Answer {
+    id: Uuid,
+    stage_name: String,
+    state: &'static str,
+    files: Vec<String>,
+}
+
 /// Answers one request.
 pub(super) async fn handle(
     State(instance): State<Arc<Instance>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
-) -> Result<Json<Json_>, Failure> {
+) -> Result<Json<Answer>, Failure> {
     let headers = request.headers().clone();
     let answer = receive(&instance, peer.ip(), &headers, request).await;
     if let Err(error) = &answer {
@@ -66,7 +75,7 @@ async fn receive(
     ip: IpAddr,
     headers: &HeaderMap,
     request: Request,
-) -> Result<Json_> {
+) -> Result<Answer> {
     let user = authenticate(instance, ip, headers)?;
     let stage_name = text(headers, STAGE_HEADERS)?.ok_or_else(|| Error::BadRequest {
         why: "The header 'x-databend-stage-name' (or 'stage_name') is missing".to_owned(),
@@ -98,12 +107,12 @@ async fn receive(
             return Err(error);
         }
     };
-    Ok(json!({
-        "id": Uuid::new_v4(),
-        "stage_name": stage_name,
-        "state": "SUCCESS",
-        "files": names,
-    }))
+    Ok(Answer {
+        id: Uuid::new_v4(),
+        stage_name: stage_name.to_owned(),
+        state: "SUCCESS",
+        files: names,
+    })
 }
 
 /// The files of one form, none of them visible yet.

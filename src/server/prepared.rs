@@ -78,7 +78,7 @@ impl Statements {
     /// Adds to the value of a parameter. What is wrong with it is told at the next EXECUTE.
     pub(super) fn long_data(&mut self, id: u32, parameter: u16, data: &[u8], limit: usize) {
         let Some(statement) = self.statements.get_mut(&id) else { return };
-        if usize::from(parameter) >= statement.prepared.parameters {
+        if usize::from(parameter) >= statement.prepared.parameters() {
             statement.complaint = Some(Error::WrongParameters);
         } else if data.len() > limit.saturating_sub(self.long_bytes) {
             statement.complaint = Some(Error::PacketTooLarge { limit });
@@ -112,7 +112,7 @@ impl Statement {
         parameters: &[u8],
         mut long_data: HashMap<u16, BytesMut>,
     ) -> Result<Vec<Value>> {
-        let count = self.prepared.parameters;
+        let count = self.prepared.parameters();
         if count == 0 {
             return Ok(Vec::new());
         }
@@ -145,7 +145,11 @@ mod tests {
 
     fn with_parameters(parameters: usize) -> (Statements, u32) {
         let mut statements = Statements::default();
-        let prepared = Prepared { sql: "SELECT ?".to_owned(), parameters, columns: Vec::new() };
+        let prepared = Prepared {
+            sql: "SELECT ?".to_owned(),
+            places: vec![0; parameters],
+            columns: Vec::new(),
+        };
         let id = statements.insert(prepared).expect("room");
         (statements, id)
     }

@@ -90,7 +90,7 @@ impl<'g, S: Stream> Reply<'g, S> {
     pub(super) fn prepared(&self, id: u32, prepared: &Prepared) -> Result<()> {
         let too_many = |_| Error::WrongParameters;
         let columns = u16::try_from(prepared.columns.len()).map_err(too_many)?;
-        let parameters = u16::try_from(prepared.parameters).map_err(too_many)?;
+        let parameters = u16::try_from(prepared.parameters()).map_err(too_many)?;
         self.gate.packet(|out| {
             out.put_u8(0x00);
             out.put_u32_le(id);

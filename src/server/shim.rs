@@ -223,7 +223,7 @@ impl<S: Stream> Connection<S> {
         let Some(session) = &mut self.session else { return Err(never("a statement")) };
         let reply = Reply::new(&self.gate, false);
         let prepared = match utf8(&sql) {
-            Ok(sql) => session.prepare(sql).await,
+            Ok(sql) => session.prepare(sql),
             Err(error) => Err(error),
         };
         let answered = prepared.and_then(|prepared| {

@@ -25,10 +25,24 @@ impl QualifiedName {
         }
         let first = cursor.name("a stage name")?;
         if !cursor.eat_sign(".") {
+            QualifiedName::expect_whole(cursor)?;
             return Ok(QualifiedName { database: None, name: first });
         }
         let name = cursor.name("a stage name after the database and '.'")?;
+        QualifiedName::expect_whole(cursor)?;
         Ok(QualifiedName { database: Some(first), name })
+    }
+
+    /// `my-stage` without quotes is three tokens: say so where it is seen.
+    fn expect_whole(cursor: &Cursor<'_>) -> Result<()> {
+        match cursor.peek() {
+            Token::Sign(sign) if matches!(sign.as_str(), "-" | "." | "/" | ":") => {
+                let hint = "a name with other characters than letters, digits, '_' and '$' needs \
+                            backticks or double quotes";
+                Err(cursor.expected_hinting("the end of the stage's name", Some(hint.to_owned())))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

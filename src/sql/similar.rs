@@ -2,11 +2,24 @@
 
 /// The candidate with the fewest edits, if that is at most a third of the word.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(1);
+    nearest_words(&[word], candidates)
+}
+
+/// As [`nearest`], for the words that a text begins with: each candidate is compared with as many
+/// words as it has itself.
+pub fn nearest_words<'a>(
+    words: &[impl AsRef<str>],
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     candidates
         .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
-        .filter(|(edits, _)| *edits <= limit)
+        .filter_map(|candidate| {
+            let count = candidate.split(' ').count();
+            let said: Vec<&str> = words.iter().take(count).map(AsRef::as_ref).collect();
+            let said = said.join(" ");
+            let edits = distance(&said, candidate);
+            (edits <= (said.chars().count() / 3).max(1)).then_some((edits, candidate))
+        })
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
 }

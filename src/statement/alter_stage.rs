@@ -85,10 +85,10 @@ fn parse_unset(cursor: &mut Cursor<'_>) -> Result<Change> {
             comment = true;
         } else if cursor.sees("FILE_FORMAT") && !file_format {
             file_format = true;
-        } else if comment || file_format {
+        } else if cursor.sees("COMMENT") || cursor.sees("FILE_FORMAT") {
             return Err(cursor.expected_one_of(&["COMMENT", "FILE_FORMAT"]));
         } else {
-            return Err(cursor.expected("COMMENT or FILE_FORMAT after UNSET"));
+            return Err(cursor.expected("COMMENT or FILE_FORMAT to UNSET"));
         }
         cursor.advance();
         if !cursor.eat_sign(",") {

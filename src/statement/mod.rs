@@ -12,7 +12,7 @@ use crate::session::{ClientFiles, Session};
 use crate::sql::cursor::Cursor;
 use crate::sql::options::Secrets;
 use crate::sql::scan::{Mode, Scan, scan};
-use crate::sql::similar::nearest;
+use crate::sql::similar::nearest_words;
 
 pub mod alter_stage;
 pub mod create_database;
@@ -318,18 +318,10 @@ fn unknown(scanned: &Scan<'_>) -> Error {
         Err(error) => return error,
     };
     let leads = ENTRIES.iter().flat_map(|entry| entry.leads).chain(ORDINARY).copied();
-    // Compare as many words as each candidate has.
-    let hint = leads
-        .filter_map(|lead| {
-            let count = lead.split(' ').count();
-            let said = scanned.words.iter().take(count).cloned().collect::<Vec<_>>().join(" ");
-            nearest(&said, [lead])
-        })
-        .next()
-        .map_or_else(
-            || "stages are made by CREATE STAGE, filled by PUT, shown by LIST".to_owned(),
-            |lead| format!("did you mean {lead}?"),
-        );
+    let hint = nearest_words(&scanned.words, leads).map_or_else(
+        || "stages are made by CREATE STAGE, filled by PUT, shown by LIST".to_owned(),
+        |lead| format!("did you mean {lead}?"),
+    );
     cursor.expected_hinting(
         "a statement such as CREATE STAGE, PUT, LIST, REMOVE, SHOW STAGES or SELECT",
         Some(hint),

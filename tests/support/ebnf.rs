@@ -6,6 +6,7 @@ use std::path::Path;
 
 use stagewire::sql::cursor::{Cursor, Token};
 use stagewire::sql::location::Location;
+use stagewire::statement::Statement;
 
 /// One alternative of the grammar, as a name for reports: rule and number.
 pub type Branch = String;
@@ -28,7 +29,10 @@ enum Node {
     Choice(Vec<(Branch, Node)>),
     Optional(Branch, Box<Node>),
     Repeat(Branch, Box<Node>),
-    AnyOrder { least: usize, items: Vec<(Branch, Node)> },
+    AnyOrder {
+        least: usize,
+        items: Vec<(Branch, Node)>,
+    },
 }
 
 /// Source of chance: xorshift64*, so that a seed gives the same sentences everywhere.
@@ -58,7 +62,10 @@ impl Grammar {
             for (name, node) in Reader::new(&text).rules() {
                 assert!(rules.insert(name.clone(), node).is_none(), "{name} is defined twice");
             }
-            assert!(*file == "common" || rules.contains_key(*file), "{file}.ebnf has no rule {file}");
+            assert!(
+                *file == "common" || rules.contains_key(*file),
+                "{file}.ebnf has no rule {file}"
+            );
         }
         Grammar { rules }
     }
@@ -256,6 +263,9 @@ struct Tok {
 }
 
 fn tokens(sql: &str) -> Option<Vec<Tok>> {
+    if Statement::split(sql).1 != "" {
+        return None;
+    }
     let mut cursor = Cursor::new(sql).ok()?;
     let mut tokens = Vec::new();
     while !cursor.at_end() {
@@ -279,7 +289,9 @@ impl Tok {
         match (class, &self.token) {
             ("NAME", Token::Word(_) | Token::Name(_)) => true,
             ("NAME", Token::Text(_)) => self.double_quoted,
-            ("STRING", Token::Text(_)) | ("NUMBER", Token::Number(_)) | ("WORD", Token::Word(_)) => true,
+            ("STRING", Token::Text(_))
+            | ("NUMBER", Token::Number(_))
+            | ("WORD", Token::Word(_)) => true,
             ("LOCATION", Token::Location(text) | Token::Text(text))
             | ("TABLE", Token::Name(text)) => Location::parse(text).is_ok(),
             ("URI", Token::Uri(_)) => true,
@@ -308,13 +320,13 @@ pub fn join(pieces: &[String], chance: &mut Chance) -> String {
                 0 if tight => {}
                 0 | 1 => text.push(' '),
                 _ if is_open_ended(last) => text.push_str(" /* c */ "),
-                _ => text.push_str(chance.pick(BLANKS)),
+                _ => text.push_str(chance.pick::<&str>(BLANKS)),
             }
         }
         text.push_str(piece);
     }
     if chance.below(3) == 0 {
-        text.push_str(chance.pick(&[";", " ;", "; -- end", ";\n/* end */\n"]));
+        text.push_str(chance.pick::<&str>(&[";", " ;", "; -- end", ";\n/* end */\n"]));
     }
     text
 }
@@ -343,33 +355,97 @@ fn sample(class: &str, chance: &mut Chance) -> String {
     let from = |items: &[&str], chance: &mut Chance| (*chance.pick(items)).to_owned();
     match class {
         "NAME" => from(
-            &["lake", "_x$1", "été", "`my stage`", "`a``b`", "\"my stage\"", "\"it's\"", "`1`",
-              "`#`", "`--`", "`select`", "stage", "list", "`a.b`"],
+            &[
+                "lake",
+                "_x$1",
+                "été",
+                "`my stage`",
+                "`a``b`",
+                "\"my stage\"",
+                "\"it's\"",
+                "`1`",
+                "`#`",
+                "`--`",
+                "`select`",
+                "stage",
+                "list",
+                "`a.b`",
+            ],
             chance,
         ),
         "STRING" => from(
-            &["''", "'x'", "'it''s'", "'a\\'b'", "\"double\"", "'@s/*.csv'", "'-- no'", "'/* no */'",
-              "'#'", "';'", "'C:\\\\t'", "'é 日本'", "'a\\nb'", "'.*[.]csv'", "'****'", "'a\\\\_b'"],
+            &[
+                "''",
+                "'x'",
+                "'it''s'",
+                "'a\\'b'",
+                "\"double\"",
+                "'@s/*.csv'",
+                "'-- no'",
+                "'/* no */'",
+                "'#'",
+                "';'",
+                "'C:\\\\t'",
+                "'é 日本'",
+                "'a\\nb'",
+                "'.*[.]csv'",
+                "'****'",
+                "'a\\\\_b'",
+            ],
             chance,
         ),
         "WORD" => from(&["CSV", "TRUE", "false", "auto"], chance),
         "NUMBER" => from(&["0", "1", "4096"], chance),
         "LOCATION" => from(
-            &["@s", "@s/", "@s/a/b.csv", "@s/a--b", "@s/#x", "@s/*.csv", "@db.s/x", "@~", "@~/a",
-              "@%t", "@db.%t/x", "@\"my stage\"/a", "@`my s`/é", "'@s/a b'", "'@\"my stage\"/a b'",
-              "'@s/it''s'", "@s/50%", "@s/a+b?c", "@2024/x", "\"@s/x\"", "@s/a=b:c"],
+            &[
+                "@s",
+                "@s/",
+                "@s/a/b.csv",
+                "@s/a--b",
+                "@s/#x",
+                "@s/*.csv",
+                "@db.s/x",
+                "@~",
+                "@~/a",
+                "@%t",
+                "@db.%t/x",
+                "@\"my stage\"/a",
+                "@`my s`/é",
+                "'@s/a b'",
+                "'@\"my stage\"/a b'",
+                "'@s/it''s'",
+                "@s/50%",
+                "@s/a+b?c",
+                "@2024/x",
+                "\"@s/x\"",
+                "@s/a=b:c",
+            ],
             chance,
         ),
         "TABLE" => from(&["`@s`", "`@s/a b.csv`", "`@db.s/#x`"], chance),
         "URI" => from(
-            &["file:///tmp/a.csv", "file:///tmp/a#b--c", "FILE:///a/%20", "file://C:\\temp\\n.csv",
-              "'file:///tmp/a b.csv'", "'file:///it''s'", "\"file:///x\"", "file:///C:/x",
-              "file://rel/a", "'file://~/x'"],
+            &[
+                "file:///tmp/a.csv",
+                "file:///tmp/a#b--c",
+                "FILE:///a/%20",
+                "file://C:\\temp\\n.csv",
+                "'file:///tmp/a b.csv'",
+                "'file:///it''s'",
+                "\"file:///x\"",
+                "file:///C:/x",
+                "file://rel/a",
+                "'file://~/x'",
+            ],
             chance,
         ),
         "CONDITION" => from(
-            &["name = 'x'", "name LIKE 'l%' AND 1 = 1", "(comment IS NULL)", "NOT name IN ('a', 'b')",
-              "`name` <> \"#\""],
+            &[
+                "name = 'x'",
+                "name LIKE 'l%' AND 1 = 1",
+                "(comment IS NULL)",
+                "NOT name IN ('a', 'b')",
+                "`name` <> \"#\"",
+            ],
             chance,
         ),
         range if range.contains("..") => {
@@ -456,8 +532,14 @@ impl<'a> Reader<'a> {
                     items.into_iter().map(|item| (self.branch(&brief(&item)), item)).collect();
                 Node::AnyOrder { least: usize::from(token == "{1|"), items }
             }
-            literal if literal.starts_with('"') => Node::Literal(literal.trim_matches('"').to_owned()),
-            class if class.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '.') => {
+            literal if literal.starts_with('"') => {
+                Node::Literal(literal.trim_matches('"').to_owned())
+            }
+            class
+                if class
+                    .chars()
+                    .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '.') =>
+            {
                 Node::Class(class.to_owned())
             }
             rule => Node::Rule(rule.to_owned()),

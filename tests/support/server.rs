@@ -1,11 +1,9 @@
 //! A server inside the test, on a port of its own.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize};
-use std::time::Instant;
 
-use stagewire::access::Users;
 use stagewire::config::{Config, Limits, Overrides, Secret};
 use stagewire::instance::Instance;
 use tokio_util::sync::CancellationToken;
@@ -22,20 +20,17 @@ pub struct Server {
     stop: CancellationToken,
     runtime: Option<tokio::runtime::Runtime>,
     serving: Option<tokio::task::JoinHandle<()>>,
+    /// Where it keeps its files.
+    pub data_dir: tempfile::TempDir,
 }
 
 /// The only place where the tests build an [`Instance`].
-pub fn instance(limits: Limits) -> Arc<Instance> {
+pub async fn instance(data_dir: &Path, limits: Limits) -> Arc<Instance> {
     let mut config = Config::load(None, Overrides::default()).expect("defaults are valid");
     config.root_password = Secret::new(PASSWORD);
+    config.data_dir = data_dir.to_owned();
     config.limits = limits;
-    Arc::new(Instance {
-        users: Users::new(&config.root_password),
-        config,
-        started: Instant::now(),
-        last_connection_id: AtomicU32::new(0),
-        connections: AtomicUsize::new(0),
-    })
+    Instance::open(config).await.expect("a fresh directory")
 }
 
 impl Server {
@@ -51,14 +46,15 @@ impl Server {
             .enable_all()
             .build()
             .expect("a runtime");
-        let instance = instance(limits);
+        let data_dir = tempfile::tempdir().expect("a temporary directory");
+        let instance = runtime.block_on(instance(data_dir.path(), limits));
         let stop = CancellationToken::new();
         let listener =
             runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
         let addr = listener.local_addr().expect("an address");
         let serving =
             runtime.spawn(stagewire::server::serve(listener, instance.clone(), stop.clone()));
-        Server { addr, instance, stop, runtime: Some(runtime), serving: Some(serving) }
+        Server { addr, instance, stop, runtime: Some(runtime), serving: Some(serving), data_dir }
     }
 
     /// Asks the server to stop.
