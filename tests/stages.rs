@@ -176,7 +176,7 @@ impl S3 {
             .region("us-east-1")
             .access_key_id(&self.key)
             .secret_access_key(&self.secret);
-        Operator::new(builder).expect("S3")
+        Operator::new(builder).expect("S3").layer(opendal::layers::RetryLayer::new())
     }
 
     /// What the storage says about uploads in parts that were neither finished nor aborted. OpenDAL
@@ -185,7 +185,9 @@ impl S3 {
         let output = std::process::Command::new("curl")
             .args(["--silent", "--fail-with-body", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user"])
             .arg(format!("{}:{}", self.key, self.secret))
-            .arg(format!("{}/{}?uploads=", self.endpoint, self.bucket))
+            // The digest of nothing, which curl does not send by itself.
+            .args(["--header", "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"])
+            .arg(format!("{}/{}/?uploads=", self.endpoint, self.bucket))
             .output()
             .expect("curl runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -135,10 +135,11 @@ impl Catalog {
             DatabaseState::Present { id: Uuid::new_v4(), at: Timestamp::now(), by: by.to_owned() };
         let newest = self.databases.newest(&name.to_owned()).await?;
         let exists = || Error::DatabaseExists { name: name.to_owned() };
-        if let Some(revision) = &newest {
-            if !matches!(*revision.record, Ok(DatabaseState::Dropped(_))) {
-                return Err(exists());
-            }
+        let gone = |found: &Revision<DatabaseRecord>| {
+            matches!(*found.record, Ok(DatabaseState::Dropped(_)))
+        };
+        if newest.as_ref().is_some_and(|found| !gone(found)) {
+            return Err(exists());
         }
         // Whoever won this race has created it.
         if self.put_database(name, newest.as_ref(), state).await? { Ok(()) } else { Err(exists()) }
@@ -392,11 +393,11 @@ impl Catalog {
         newest: Option<Revision<StageState>>,
     ) -> Result<(u64, Meaning)> {
         let Some(newest) = newest else { return Ok((0, Meaning::Nothing)) };
-        let meaning = match self.decide(name, &newest).await? {
+        let mut meaning = self.decide(name, &newest).await?;
+        if matches!(&meaning, Meaning::Stage(stage) if stage.database != database) {
             // Of an earlier database of this name.
-            Meaning::Stage(stage) if stage.database != database => Meaning::Nothing,
-            other => other,
-        };
+            meaning = Meaning::Nothing;
+        }
         Ok((newest.number, meaning))
     }
 

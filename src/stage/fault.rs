@@ -38,6 +38,7 @@ pub(super) fn is_absent(error: &opendal::Error) -> bool {
         || kind(error) == StorageKind::NotADirectory
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "kinds to come are failures too")]
 fn kind(error: &opendal::Error) -> StorageKind {
     if let Some(kind) = error.source().and_then(|s| s.downcast_ref()).and_then(io_kind) {
         return kind;
@@ -54,6 +55,7 @@ fn kind(error: &opendal::Error) -> StorageKind {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "of forty kinds, few mean something to a user")]
 fn io_kind(error: &io::Error) -> Option<StorageKind> {
     Some(match error.kind() {
         io::ErrorKind::NotFound => StorageKind::NotFound,

@@ -234,10 +234,9 @@ pub(super) fn entry(path: String, metadata: &Metadata) -> Entry {
 /// MD5 of what was uploaded in one piece; one of several pieces has a `-` in it.
 fn md5(content_md5: Option<&str>, etag: Option<&str>) -> Option<String> {
     const DIGEST_BYTES: usize = 16;
-    if let Some(digest) = content_md5.and_then(|text| BASE64.decode(text).ok()) {
-        if digest.len() == DIGEST_BYTES {
-            return Some(digest.iter().map(|byte| format!("{byte:02x}")).collect());
-        }
+    let digest = content_md5.and_then(|text| BASE64.decode(text).ok());
+    if let Some(digest) = digest.filter(|digest| digest.len() == DIGEST_BYTES) {
+        return Some(digest.iter().map(|byte| format!("{byte:02x}")).collect());
     }
     let etag = etag?.trim_matches('"');
     let digits = etag.len() == 2 * DIGEST_BYTES && etag.bytes().all(|b| b.is_ascii_hexdigit());

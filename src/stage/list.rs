@@ -128,7 +128,7 @@ impl Walk {
             Err(error) if fault::is_absent(&error) => return Ok(()),
             Err(error) => return Err(self.files.fault("list", directory, &error)),
         };
-        found.sort_unstable_by(|a, b| in_order(a, b));
+        found.sort_unstable_by(in_order);
         self.open.push(found.into_iter());
         Ok(())
     }

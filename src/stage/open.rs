@@ -6,7 +6,7 @@
 //! and lend the server's identity to whoever may write CREATE STAGE.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
@@ -126,6 +126,11 @@ impl Policy {
         self.check(external)?;
         open(external, self.identity(external), label).await
     }
+}
+
+/// Once before any operator is used: OpenDAL has no way to the network until it is told of one.
+pub(super) fn prepare() {
+    opendal::install_default();
 }
 
 /// Opens a place. For the operator's own places; stages go through [`Policy::open`].
@@ -453,13 +458,11 @@ fn resolve(path: &Path) -> Option<PathBuf> {
             }
             // A link to nowhere would be followed when its target appears.
             Err(_) if existing.symlink_metadata().is_ok() => return None,
-            Err(_) => match existing.components().next_back()? {
-                Component::Normal(name) => {
-                    missing.push(name.to_owned());
-                    existing.pop();
-                }
-                _ => return None,
-            },
+            // None of a path that ends in `..`.
+            Err(_) => {
+                missing.push(existing.file_name()?.to_owned());
+                existing.pop();
+            }
         }
     }
 }

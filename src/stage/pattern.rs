@@ -37,14 +37,12 @@ fn compile(pattern: &str) -> Result<Regex, regex::Error> {
 
 /// One line; `regex` draws a picture of several.
 fn reason(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(_) => "it needs too much memory".to_owned(),
-        other => {
-            let text = other.to_string();
-            let last = text.lines().next_back().unwrap_or_default();
-            last.trim().trim_start_matches("error: ").to_owned()
-        }
+    if matches!(error, regex::Error::CompiledTooBig(_)) {
+        return "it needs too much memory".to_owned();
     }
+    let text = error.to_string();
+    let last = text.lines().next_back().unwrap_or_default();
+    last.trim().trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]

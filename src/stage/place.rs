@@ -420,13 +420,10 @@ fn check_complete(external: &External) -> Result<()> {
             }
             Ok(())
         }
-        Gcs => match option_text(external, "credential") {
-            Some(text) if gcs_credential(text).is_none() => {
-                Err(masked("CREDENTIAL", "the JSON key of a service account, in base64"))
-            }
-            _ => Ok(()),
-        },
-        _ => Ok(()),
+        Gcs if option_text(external, "credential").is_some_and(|c| gcs_credential(c).is_none()) => {
+            Err(masked("CREDENTIAL", "the JSON key of a service account, in base64"))
+        }
+        Fs | Memory | S3 | Gcs | Azblob | Oss | Cos | Obs | Webhdfs | Webdav | Http => Ok(()),
     }
 }
 
@@ -522,10 +519,9 @@ fn check_url(url: &str) -> Result<(Scheme, String)> {
     check_host(scheme, kept, host, path).map_err(|why| bad(&why))?;
     // A file system says "/" by its root; a doubled one at the end is a slip of the keyboard.
     let path = path.trim_end_matches('/');
-    StagePath::new(path).map_err(|error| match error {
-        Error::BadPath { why, .. } => bad(why),
-        other => other,
-    })?;
+    if let Err(error) = StagePath::new(path) {
+        return Err(if let Error::BadPath { why, .. } = error { bad(why) } else { error });
+    }
     let slash = if path.is_empty() { "" } else { "/" };
     Ok((scheme, format!("{kept}://{host}/{path}{slash}")))
 }
@@ -546,7 +542,7 @@ fn check_host(scheme: Scheme, word: &str, host: &str, path: &str) -> Result<(), 
             Webhdfs | Webdav | Http => "the host is missing".to_owned(),
             Memory => "the name is missing, as in memory://name/".to_owned(),
             Azblob if word == "azblob" => "the container is missing".to_owned(),
-            _ => "the bucket is missing".to_owned(),
+            Fs | S3 | Gcs | Azblob | Oss | Cos | Obs => "the bucket is missing".to_owned(),
         }),
         Webhdfs | Webdav | Http => {
             if has_good_port(host) {
@@ -569,7 +565,7 @@ fn check_host(scheme: Scheme, word: &str, host: &str, path: &str) -> Result<(), 
             }
             Ok(())
         }
-        _ => Ok(()),
+        Memory | S3 | Gcs | Azblob | Oss | Cos | Obs => Ok(()),
     }
 }
 

@@ -316,11 +316,12 @@ mod tests {
         let name = StageName::new("db", "lake");
         let good = encode_stage(&StageState::Present(stage()), &seal).expect("encoded");
         let text = String::from_utf8(good.clone()).expect("UTF-8");
-        let why =
-            |bytes: &[u8], name: &StageName, seal: &Seal| match decode_stage(bytes, name, seal) {
-                StageState::Damaged(damaged) => damaged.why,
-                other => panic!("{other:?}"),
+        let why = |bytes: &[u8], name: &StageName, seal: &Seal| {
+            let StageState::Damaged(damaged) = decode_stage(bytes, name, seal) else {
+                panic!("read")
             };
+            damaged.why
+        };
         for (bytes, expected) in [
             (b"".as_slice(), "it is empty"),
             (b"{}", "it can't be understood"),

@@ -50,6 +50,7 @@ struct Layout {
 impl Stages {
     /// Opens everything that the configuration names, or says why the server can't start.
     pub async fn open(config: &Config) -> Result<Arc<Stages>> {
+        open::prepare();
         let layout = Layout::of(&config.data_dir);
         let lock = layout.prepare(&config.data_dir)?;
         let seal = Seal::of(config)?;
@@ -87,6 +88,7 @@ impl Stages {
         key: [u8; 32],
         external: &config::External,
     ) -> Result<Arc<Stages>> {
+        open::prepare();
         let store = Store { operator: catalog, owned: None };
         let catalog = Catalog::open(store, Seal::new(key)).await?;
         let storage = Opened { operator: storage, base: String::new(), local: None };
@@ -161,10 +163,10 @@ impl Stages {
             let before = definition.place.clone();
             change(definition)?;
             match &definition.place {
-                Place::External(external) if definition.place != before => {
-                    self.check_place(external)
-                }
-                _ => Ok(()),
+                // What was allowed once is checked when it is opened.
+                place if *place == before => Ok(()),
+                Place::External(external) => self.check_place(external),
+                Place::Internal => Ok(()),
             }
         };
         self.catalog.alter(name, &checked).await?;
@@ -201,10 +203,9 @@ impl Stages {
             options.iter().for_each(|(k, v)| (k, v.expose_secret()).hash(&mut hasher));
         }
         let contents = hasher.finish();
-        if let Some((of, files)) = self.open.lock().get(&definition.id) {
-            if *of == contents {
-                return Ok(Arc::clone(files));
-            }
+        let known = self.open.lock().get(&definition.id).cloned();
+        if let Some((_, files)) = known.filter(|(of, _)| *of == contents) {
+            return Ok(files);
         }
         let (opened, below) = match &definition.place {
             Place::External(external) => (self.policy.open(external, &label).await?, String::new()),
@@ -372,9 +373,11 @@ async fn open_place(place: &config::Place, setting: &str) -> Result<(External, O
 }
 
 fn not_started(what: &str, error: &Error) -> Error {
-    let detail = match error {
-        Error::Storage { detail, .. } => format!(" ({detail})"),
-        _ => String::new(),
+    // There is no client yet; the operator may see it all.
+    let detail = if let Error::Storage { detail, .. } = error {
+        format!(" ({detail})")
+    } else {
+        String::new()
     };
     Error::Startup {
         what: format!("Can't open {what}: {error}{detail}"),

@@ -268,14 +268,16 @@ impl Upload {
 
     /// Leaves nothing behind. What can't be undone is told to the log: the client has its error.
     async fn undo(&mut self) {
-        if let Sink::Stream(writer) = &mut self.sink {
-            if let Err(error) = writer.abort().await {
-                tracing::warn!(
-                    stage = self.files.label,
-                    path = self.path,
-                    "an unfinished upload may be left behind: {error}"
-                );
-            }
+        let aborted = match &mut self.sink {
+            Sink::Stream(writer) => writer.abort().await,
+            Sink::OnePiece(_) => Ok(()),
+        };
+        if let Err(error) = aborted {
+            tracing::warn!(
+                stage = self.files.label,
+                path = self.path,
+                "an unfinished upload may be left behind: {error}"
+            );
         }
         if !self.made.is_empty() {
             let made = std::mem::take(&mut self.made);
