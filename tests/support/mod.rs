@@ -4,4 +4,5 @@
 #![allow(missing_docs, reason = "names and signatures say it")]
 
 pub mod client;
+pub mod http;
 pub mod server;

@@ -1,4 +1,4 @@
-//! A server inside the test, on a port of its own.
+//! A server inside the test, on ports of its own.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use stagewire::config::{Config, Limits, Overrides, Secret};
 use stagewire::instance::Instance;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// The password of `root`.
@@ -15,22 +16,23 @@ pub const PASSWORD: &str = "pass";
 pub struct Server {
     /// Where MySQL clients connect.
     pub addr: SocketAddr,
+    /// Where HTTP clients connect.
+    pub http_addr: SocketAddr,
     /// What it shares between its connections.
     pub instance: Arc<Instance>,
     stop: CancellationToken,
     runtime: Option<tokio::runtime::Runtime>,
-    serving: Option<tokio::task::JoinHandle<()>>,
-    /// Where it keeps its files.
-    pub data_dir: tempfile::TempDir,
+    serving: Vec<tokio::task::JoinHandle<()>>,
+    /// Where it keeps its files, if that goes with the server.
+    _data_dir: Option<tempfile::TempDir>,
 }
 
-/// The only place where the tests build an [`Instance`].
-pub async fn instance(data_dir: &Path, limits: Limits) -> Arc<Instance> {
+/// A configuration for tests: defaults, a password, a data directory.
+pub fn config(data_dir: &Path) -> Config {
     let mut config = Config::load(None, Overrides::default()).expect("defaults are valid");
     config.root_password = Secret::new(PASSWORD);
     config.data_dir = data_dir.to_owned();
-    config.limits = limits;
-    Instance::open(config).await.expect("a fresh directory")
+    config
 }
 
 impl Server {
@@ -41,20 +43,33 @@ impl Server {
 
     /// With other limits.
     pub fn with_limits(limits: Limits) -> Server {
+        let data_dir = tempfile::tempdir().expect("a temporary directory");
+        let mut config = config(data_dir.path());
+        config.limits = limits;
+        let mut server = Server::open(config).expect("a fresh directory");
+        server._data_dir = Some(data_dir);
+        server
+    }
+
+    /// With a configuration of one's own.
+    pub fn open(config: Config) -> stagewire::error::Result<Server> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .expect("a runtime");
-        let data_dir = tempfile::tempdir().expect("a temporary directory");
-        let instance = runtime.block_on(instance(data_dir.path(), limits));
         let stop = CancellationToken::new();
-        let listener =
-            runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
-        let addr = listener.local_addr().expect("an address");
-        let serving =
-            runtime.spawn(stagewire::server::serve(listener, instance.clone(), stop.clone()));
-        Server { addr, instance, stop, runtime: Some(runtime), serving: Some(serving), data_dir }
+        let listen = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
+        let (mysql, web) = (listen(), listen());
+        let addr = mysql.local_addr().expect("an address");
+        let http_addr = web.local_addr().expect("an address");
+        let instance = runtime.block_on(Instance::open(config))?;
+        let serving = vec![
+            runtime.spawn(stagewire::server::serve(mysql, instance.clone(), stop.clone())),
+            runtime.spawn(stagewire::http::serve(web, instance.clone(), stop.clone())),
+        ];
+        let runtime = Some(runtime);
+        Ok(Server { addr, http_addr, instance, stop, runtime, serving, _data_dir: None })
     }
 
     /// Asks the server to stop.
@@ -65,8 +80,10 @@ impl Server {
     /// Stops the server and waits until all of its connections are gone.
     pub fn stop(&mut self) {
         self.begin_stop();
-        if let (Some(runtime), Some(serving)) = (&self.runtime, self.serving.take()) {
-            runtime.block_on(serving).expect("the server ends without a panic");
+        if let Some(runtime) = &self.runtime {
+            for serving in self.serving.drain(..) {
+                runtime.block_on(serving).expect("the server ends without a panic");
+            }
         }
     }
 }
