@@ -1,6 +1,7 @@
 //! The prepared statements of one connection. Source: the manual's page "Prepared Statements".
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
@@ -24,7 +25,7 @@ pub(super) struct Statements {
 
 #[derive(Debug)]
 struct Statement {
-    prepared: Prepared,
+    prepared: Arc<Prepared>,
     /// The types of the last EXECUTE, which the next may leave out.
     types: Vec<ParameterType>,
     long_data: HashMap<u16, BytesMut>,
@@ -34,7 +35,7 @@ struct Statement {
 
 impl Statements {
     /// Keeps a statement.
-    pub(super) fn insert(&mut self, prepared: Prepared) -> Result<u32> {
+    pub(super) fn insert(&mut self, prepared: Arc<Prepared>) -> Result<u32> {
         if self.statements.len() >= MAX_STATEMENTS {
             return Err(Error::Unsupported {
                 what: format!("More than {MAX_STATEMENTS} prepared statements in one connection"),
@@ -89,7 +90,11 @@ impl Statements {
     }
 
     /// The statement and the parameters of a COM_STMT_EXECUTE. Takes the long data.
-    pub(super) fn execute(&mut self, id: u32, parameters: &[u8]) -> Result<(Prepared, Vec<Value>)> {
+    pub(super) fn execute(
+        &mut self,
+        id: u32,
+        parameters: &[u8],
+    ) -> Result<(Arc<Prepared>, Vec<Value>)> {
         let statement = self.statements.get_mut(&id).ok_or(Error::UnknownPrepared { id })?;
         let long_data = statement.take_long_data();
         self.long_bytes -= long_data.values().map(BytesMut::len).sum::<usize>();
@@ -150,7 +155,7 @@ mod tests {
             places: vec![0; parameters],
             columns: Vec::new(),
         };
-        let id = statements.insert(prepared).expect("room");
+        let id = statements.insert(Arc::new(prepared)).expect("room");
         (statements, id)
     }
 

@@ -132,6 +132,11 @@ impl<'g, S: Stream> Reply<'g, S> {
             });
             let Some(row) = next.await? else { break };
             if let Err(error) = row.and_then(|row| self.row(columns, &row, protocol)) {
+                // The session has said what came of the statement before this came of its rows.
+                match error.is_ours() {
+                    true => tracing::error!(?error, "rows have ended early"),
+                    false => tracing::info!(%error, "rows have ended early"),
+                }
                 self.err(&error);
                 return Ok(false);
             }

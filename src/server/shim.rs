@@ -2,6 +2,7 @@
 //! statement could decide.
 
 use std::io;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -226,7 +227,7 @@ impl<S: Stream> Connection<S> {
             Ok(sql) => session.prepare(sql),
             Err(error) => Err(error),
         };
-        let answered = prepared.and_then(|prepared| {
+        let answered = prepared.map(Arc::new).and_then(|prepared| {
             let id = self.statements.insert(prepared.clone())?;
             reply.prepared(id, &prepared).inspect_err(|_| self.statements.close(id))
         });

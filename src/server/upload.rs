@@ -136,6 +136,10 @@ mod tests {
         assert!(matches!(files.next().await, Ok(Fed::End)));
         // And once more is no mistake.
         assert!(matches!(files.next().await, Ok(Fed::End)));
+        // PHP looks at the number of the answer.
+        assert_eq!(asked(&mut far).await, (1, "a".to_owned()));
+        files.request("b").await.expect("asked");
+        assert_eq!(asked(&mut far).await, (3, "b".to_owned()));
     }
 
     #[tokio::test]

@@ -72,8 +72,8 @@ pub(super) enum Piece {
     Missing,
     /// Bytes of the file.
     Data(Bytes),
-    /// The file has ended.
-    End,
+    /// The file has ended; `newest` is the number of its last packet.
+    End { newest: u8 },
     /// The client has sent its next command instead of a file.
     Declined,
 }
@@ -109,7 +109,7 @@ impl Inbound {
     /// already: what a client only announces costs nothing.
     pub(super) fn room_for(&mut self, missing: usize) -> &mut BytesMut {
         let most = self.buffer.len().max(COMMAND_ROOM);
-        self.buffer.reserve(missing.clamp(HEADER, most));
+        self.buffer.reserve(missing.clamp(COMMAND_ROOM / 2, most));
         &mut self.buffer
     }
 
@@ -231,13 +231,9 @@ impl Inbound {
     /// The client is silent, so the file has ended.
     pub(super) fn upload_is_over(&mut self) {
         if let Some(upload) = &mut self.upload {
-            upload.over = Some(Piece::End);
+            let newest = upload.newest.unwrap_or(upload.expected);
+            upload.over = Some(Piece::End { newest });
         }
-    }
-
-    /// The number of the newest packet of the file.
-    pub(super) fn newest_of_upload(&self) -> Option<u8> {
-        self.upload.as_ref().and_then(|upload| upload.newest)
     }
 
     /// Where to read a file's bytes to.
@@ -249,9 +245,9 @@ impl Inbound {
         &mut self.buffer
     }
 
-    /// Takes the next block of the file.
+    /// Takes the next block of the file that was asked for.
     pub(super) fn next_piece(&mut self) -> Piece {
-        let Some(upload) = &mut self.upload else { return Piece::End };
+        let Some(upload) = &mut self.upload else { return Piece::Missing };
         if upload.over.is_none() {
             upload.strip_headers(&mut self.buffer);
         }
@@ -295,7 +291,7 @@ impl Upload {
             self.raw += HEADER;
             self.newest = Some(header.sequence);
             if header.length == 0 && (!self.full || self.one_empty || self.maybe_over) {
-                self.over = Some(Piece::End);
+                self.over = Some(Piece::End { newest: header.sequence });
                 return;
             }
             self.maybe_over = header.length == 0;
@@ -373,8 +369,7 @@ mod tests {
         let mut inbound = upload(&packets, false);
         inbound.buffer.extend(packet(0, b"\x03next"));
         assert_eq!(inbound.next_piece(), Piece::Data(Bytes::from_static(b"one,two,three")));
-        assert_eq!(inbound.newest_of_upload(), Some(5));
-        assert_eq!(inbound.next_piece(), Piece::End);
+        assert_eq!(inbound.next_piece(), Piece::End { newest: 5 });
         assert!(matches!(inbound.next(99, 0), Arrival::Packet { .. }));
     }
 
@@ -391,7 +386,7 @@ mod tests {
             }
         }
         assert_eq!(pieces, [Piece::Data(Bytes::from_static(b"abc"))]);
-        assert_eq!(inbound.next_piece(), Piece::End);
+        assert_eq!(inbound.next_piece(), Piece::End { newest: 4 });
     }
 
     #[test]
@@ -406,7 +401,7 @@ mod tests {
         let mut inbound = inbound(&[packet(0, b"data"), packet(1, b"")].concat());
         inbound.begin_upload(0, false);
         assert_eq!(inbound.next_piece(), Piece::Data(Bytes::from_static(b"data")));
-        assert_eq!(inbound.next_piece(), Piece::End);
+        assert_eq!(inbound.next_piece(), Piece::End { newest: 1 });
     }
 
     #[test]
@@ -421,12 +416,12 @@ mod tests {
             }
         };
         let mut one = upload(&[full.clone(), packet(3, b"")], true);
-        assert_eq!(total(&mut one), (MAX_PAYLOAD, Piece::End));
+        assert_eq!(total(&mut one), (MAX_PAYLOAD, Piece::End { newest: 3 }));
         let mut two = upload(&[full.clone(), packet(3, b""), packet(4, b"")], false);
-        assert_eq!(total(&mut two), (MAX_PAYLOAD, Piece::End));
+        assert_eq!(total(&mut two), (MAX_PAYLOAD, Piece::End { newest: 4 }));
         let mut more =
             upload(&[full.clone(), packet(3, b""), packet(4, b"z"), packet(5, b"")], false);
-        assert_eq!(total(&mut more), (MAX_PAYLOAD + 1, Piece::End));
+        assert_eq!(total(&mut more), (MAX_PAYLOAD + 1, Piece::End { newest: 5 }));
         let mut silent = upload(&[full, packet(3, b"")], false);
         assert_eq!(total(&mut silent).1, Piece::Missing);
         assert!(silent.upload_may_be_over());

@@ -195,6 +195,9 @@ impl<S: Stream> Gate<S> {
 
     /// Reads some bytes, of which `missing` are known to come. `false` at the stream's end.
     fn poll_fill(&mut self, cx: &mut Context<'_>, missing: usize) -> Poll<io::Result<bool>> {
+        if matches!(self.phase, Phase::Broken) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         let room = match self.inbound.uploading() {
             true => self.inbound.room_for_upload(),
             false => self.inbound.room_for(missing),
@@ -334,14 +337,11 @@ impl<S: Stream> Gate<S> {
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Piece>> {
         loop {
-            let newest = self.inbound.newest_of_upload();
             match self.inbound.next_piece() {
                 Piece::Missing => {}
-                Piece::End => {
-                    if let Some(newest) = newest {
-                        self.outbound.sequence = newest.wrapping_add(1);
-                    }
-                    return Poll::Ready(Ok(Piece::End));
+                end @ Piece::End { newest } => {
+                    self.outbound.sequence = newest.wrapping_add(1);
+                    return Poll::Ready(Ok(end));
                 }
                 Piece::Declined => {
                     self.declined = true;
@@ -530,11 +530,14 @@ impl<S: Stream> GateHandle<S> {
 
     /// The next block of the file.
     pub(super) async fn next_of_file(&self) -> io::Result<Fed> {
+        if !self.uploading() {
+            return Ok(Fed::End);
+        }
         let piece = poll_fn(|cx| self.0.lock().poll_piece(cx)).await?;
         Ok(match piece {
             Piece::Data(data) => Fed::Data(data),
             Piece::Declined => Fed::Declined,
-            Piece::End | Piece::Missing => Fed::End,
+            Piece::End { .. } | Piece::Missing => Fed::End,
         })
     }
 
