@@ -1,7 +1,7 @@
 //! Errors as HTTP answers: `{"error":{"code":404,"message":"..."}}`.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -19,8 +19,7 @@ impl From<Error> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = status(&self.0);
-        let body = json!({ "error": { "code": status.as_u16(), "message": self.0.message() } });
-        let mut response = (status, Json(body)).into_response();
+        let mut response = refuse(status, &self.0.message());
         if status == StatusCode::UNAUTHORIZED {
             let basic = HeaderValue::from_static("Basic realm=\"stagewire\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
@@ -29,14 +28,22 @@ impl IntoResponse for Failure {
     }
 }
 
+const ROUTES: &str = "Hint: PUT /v1/upload_to_stage, GET /health, GET /metrics";
+
 /// The answer to every path that is not there.
 pub(super) async fn not_found(uri: Uri) -> Response {
-    let message = format!(
-        "There is no {}. Hint: PUT /v1/upload_to_stage, GET /health, GET /metrics",
-        uri.path()
-    );
-    let body = json!({ "error": { "code": 404, "message": message } });
-    (StatusCode::NOT_FOUND, Json(body)).into_response()
+    refuse(StatusCode::NOT_FOUND, &format!("There is no {}. {ROUTES}", uri.path()))
+}
+
+/// The answer to a path that is there for other methods.
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let message = format!("{method} can't be used on {}. {ROUTES}", uri.path());
+    refuse(StatusCode::METHOD_NOT_ALLOWED, &message)
+}
+
+fn refuse(status: StatusCode, message: &str) -> Response {
+    let body = json!({ "error": { "code": status.as_u16(), "message": message } });
+    (status, Json(body)).into_response()
 }
 
 fn status(error: &Error) -> StatusCode {

@@ -42,5 +42,6 @@ fn router(instance: Arc<Instance>) -> Router {
         .route("/health", get(|| async { "ok\n" }))
         .route("/metrics", get(|| async { metrics::render() }))
         .fallback(answer::not_found)
+        .method_not_allowed_fallback(answer::wrong_method)
         .with_state(instance)
 }

@@ -38,6 +38,8 @@ pub enum Token {
 struct Placed {
     token: Token,
     span: Span,
+    /// As `sqlparser` has it, for expressions.
+    read: TokenWithSpan,
 }
 
 /// A place in the tokens of one statement.
@@ -65,7 +67,11 @@ impl<'a> Cursor<'a> {
             .filter(|token| !matches!(token.token, SqlToken::Whitespace(_) | SqlToken::EOF))
             .map(|token| place(token, scan))
             .collect();
-        placed.push(Placed { token: Token::End, span: end_of(scan.statement) });
+        placed.push(Placed {
+            token: Token::End,
+            span: end_of(scan.statement),
+            read: TokenWithSpan::wrap(SqlToken::EOF),
+        });
         Ok(Cursor { text, tokens: placed, at: 0 })
     }
 
@@ -273,27 +279,12 @@ impl<'a> Cursor<'a> {
 
     /// An expression, read by `sqlparser`; the cursor goes behind it.
     pub fn expression(&mut self) -> Result<Expr> {
-        let rest = self.rest();
-        let base = self.tokens.get(self.at).map_or(end_of(self.text), |placed| placed.span);
+        let rest = self.tokens.iter().skip(self.at).map(|placed| placed.read.clone()).collect();
         let dialect = StageDialect::default();
-        let mut parser =
-            Parser::new(&dialect).try_with_sql(rest).map_err(|_| self.expected("an expression"))?;
+        let mut parser = Parser::new(&dialect).with_tokens_with_locations(rest);
         let parsed = parser.parse_expr();
-        let next = parser.peek_token();
-        // Where the parser stopped, in lines and columns of the whole text.
-        let stopped = to_span(&next.span);
-        let column =
-            if stopped.line == 1 { base.column - 1 + stopped.column } else { stopped.column };
-        let stopped = (base.line + stopped.line - 1, column);
-        let at_end = next.token == SqlToken::EOF;
-        while !self.at_end() {
-            let here =
-                self.tokens.get(self.at).map(|placed| (placed.span.line, placed.span.column));
-            if !at_end && here == Some(stopped) {
-                break;
-            }
-            self.advance();
-        }
+        // Also behind what could not be read, so that the error points at it.
+        self.at = (self.at + parser.index()).min(self.tokens.len().saturating_sub(1));
         parsed.map_err(|_| self.expected("an expression"))
     }
 
@@ -362,19 +353,25 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn place(token: TokenWithSpan, scan: &Scan<'_>) -> Placed {
-    let span = to_span(&token.span);
+fn place(mut read: TokenWithSpan, scan: &Scan<'_>) -> Placed {
+    let span = to_span(&read.span);
     let masked = scan
         .places
         .iter()
         .find(|place| place.line == span.line && place.column == span.column)
         .map(|place| place.text);
     let token = match masked {
-        Some(text) if text.starts_with('@') => Token::Location(text.to_owned()),
-        Some(text) => Token::Uri(text.to_owned()),
-        None => simplify(token.token),
+        Some(text) => {
+            read.token = SqlToken::make_word(text, None);
+            if text.starts_with('@') {
+                Token::Location(text.to_owned())
+            } else {
+                Token::Uri(text.to_owned())
+            }
+        }
+        None => simplify(read.token.clone()),
     };
-    Placed { token, span }
+    Placed { token, span, read }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "every other token is a sign to us")]

@@ -122,6 +122,13 @@ impl Names<'_> {
             "CURRENT_USER" | "USER" => Ok(self.session.creator().replace('\'', "").into()),
             "CURRENT_TIMESTAMP" => Ok(Value::DateTime(Timestamp::now())),
             _ if self.bare_words => Ok(text.as_str().into()),
+            // The mysql client asks so whether there are dollar quotes; only 1064 means no.
+            _ if text.starts_with("$$") => Err(Error::Syntax {
+                expected: "an expression".to_owned(),
+                found: format!("'{text}'"),
+                at: None,
+                hint: None,
+            }),
             _ => Err(Error::UnknownColumn { name: text.clone() }),
         }
     }
