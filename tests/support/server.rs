@@ -1,8 +1,8 @@
 //! A server inside the test, on a port of its own.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::{Arc, Once};
 use std::time::Instant;
 
 use stagewire::access::Users;
@@ -12,6 +12,23 @@ use tokio_util::sync::CancellationToken;
 
 /// The password of `root`.
 pub const PASSWORD: &str = "pass";
+
+/// The name of a server's threads.
+const THREADS: &str = "a server";
+
+/// The server contains the panics of its connections. A test must not miss one.
+fn alarm() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            print(panic);
+            if std::thread::current().name() == Some(THREADS) {
+                std::process::abort();
+            }
+        }));
+    });
+}
 
 /// A server that runs until it is dropped.
 pub struct Server {
@@ -46,8 +63,10 @@ impl Server {
 
     /// With other limits.
     pub fn with_limits(limits: Limits) -> Server {
+        alarm();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            .thread_name(THREADS)
             .enable_all()
             .build()
             .expect("a runtime");
