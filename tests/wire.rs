@@ -355,3 +355,49 @@ fn long_data_for_nothing_has_no_answer() {
     client.command(b"\x18\x01\0\0\0\0\0data");
     ping(&mut client);
 }
+
+/// Numbers that look random and are the same in every run (SplitMix64).
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn bytes(&mut self, most: u64) -> Vec<u8> {
+        let length = self.next() % most;
+        (0..length).map(|_| self.next().to_le_bytes()[0]).collect()
+    }
+}
+
+#[test]
+fn noise_hurts_only_its_own_connection() {
+    let mut server = Server::start();
+    let mut noise = Noise(1);
+    for _ in 0..300 {
+        let mut client = Client::greeted(server.addr).expect("a greeting");
+        // A whole packet of noise, and noise without packets.
+        let bytes = match noise.next() % 2 {
+            0 => packet(1, &noise.bytes(200)),
+            _ => noise.bytes(200),
+        };
+        client.write_raw(&bytes);
+    }
+    for _ in 0..300 {
+        let mut client = Client::connect(server.addr);
+        for _ in 0..10 {
+            let mut command = noise.bytes(40);
+            // Every command, again and again.
+            command.insert(0, noise.next().to_le_bytes()[0] % 0x20);
+            // The server may have closed the connection already.
+            let _ = client.stream.write_all(&packet(0, &command));
+        }
+        let _ = client.stream.write_all(&noise.bytes(40));
+    }
+    ping(&mut Client::connect(server.addr));
+    server.stop();
+}

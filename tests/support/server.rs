@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use stagewire::config::{Config, Limits, Overrides, Secret};
 use stagewire::instance::Instance;
@@ -11,6 +11,23 @@ use tokio_util::sync::CancellationToken;
 
 /// The password of `root`.
 pub const PASSWORD: &str = "pass";
+
+/// The name of a server's threads.
+const THREADS: &str = "a server";
+
+/// The server contains the panics of its connections. A test must not miss one.
+fn alarm() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            print(panic);
+            if std::thread::current().name() == Some(THREADS) {
+                std::process::abort();
+            }
+        }));
+    });
+}
 
 /// A server that runs until it is dropped.
 pub struct Server {
@@ -53,8 +70,10 @@ impl Server {
 
     /// With a configuration of one's own.
     pub fn open(config: Config) -> stagewire::error::Result<Server> {
+        alarm();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            .thread_name(THREADS)
             .enable_all()
             .build()
             .expect("a runtime");

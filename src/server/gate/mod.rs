@@ -11,35 +11,34 @@
 //! await. The stream is any: TLS belongs below the gate.
 
 mod clock;
+mod file;
 mod halves;
+mod handle;
 mod inbound;
 mod outbound;
 
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use self::clock::Clock;
-pub(super) use self::halves::{Reader, Writer};
-use self::inbound::{Arrival, Inbound, Piece};
+use self::file::Piece;
+pub(super) use self::halves::Writer;
+pub(super) use self::handle::GateHandle;
+use self::inbound::{Arrival, Inbound};
 use self::outbound::Outbound;
-use super::capability::Capabilities;
 use super::command::Command;
 use super::handshake::{self, HandshakeResponse, SALT};
 use super::packet::HEADER;
 use super::reply;
 use crate::config::Limits;
 use crate::error::{Error, Result};
-use crate::session::Fed;
 
 /// Longest packet before the log-in: names, a proof, and connection attributes (MySQL allows them
 /// 64 KiB).
@@ -47,9 +46,6 @@ const LOG_IN_LIMIT: usize = 64 * 1024;
 
 /// What opensrv gets for every command: a COM_QUERY whose text means nothing to it.
 const STUB: Bytes = Bytes::from_static(b"\x02\0\0\0\x03?");
-
-/// How long a client is given to read an ERR before its connection is closed.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long a client is given to go on with a file that may have ended: see
 /// [`Inbound::upload_may_be_over`].
@@ -98,7 +94,7 @@ enum Phase {
     Broken,
 }
 
-/// One connection's packets. Shared by its [`Reader`], its [`Writer`] and the shim.
+/// One connection's packets. Shared by its two halves and the shim.
 pub(super) struct Gate<S> {
     stream: S,
     inbound: Inbound,
@@ -418,185 +414,5 @@ impl<S: Stream> Gate<S> {
         self.packet(|out| reply::put_err(out, error));
         self.refused = true;
         self.phase = Phase::Closing;
-    }
-}
-
-/// A handle to a [`Gate`].
-pub(super) struct GateHandle<S>(Arc<Mutex<Gate<S>>>);
-
-impl<S> Clone for GateHandle<S> {
-    fn clone(&self) -> GateHandle<S> {
-        GateHandle(Arc::clone(&self.0))
-    }
-}
-
-impl<S: Stream> GateHandle<S> {
-    /// A gate before this stream. `stop` ends it as soon as no command runs.
-    pub(super) fn new(
-        stream: S,
-        bounds: Bounds,
-        salt: [u8; SALT],
-        stop: CancellationToken,
-    ) -> GateHandle<S> {
-        GateHandle(Arc::new(Mutex::new(Gate::new(stream, bounds, salt, stop))))
-    }
-
-    /// What opensrv reads from and writes to.
-    pub(super) fn halves(&self) -> (Reader<S>, Writer<S>) {
-        (Reader::new(self.clone()), Writer::new(self.clone()))
-    }
-
-    /// What the client said of itself.
-    pub(super) fn client(&self) -> HandshakeResponse {
-        self.0.lock().client.clone()
-    }
-
-    /// What both sides can do.
-    pub(super) fn capabilities(&self) -> Capabilities {
-        self.0.lock().client.capabilities
-    }
-
-    /// The log-in has succeeded: commands may come.
-    pub(super) fn admit(&self) {
-        self.0.lock().phase = Phase::Commands { waiting: false };
-    }
-
-    /// The command behind the stub that opensrv has got.
-    pub(super) fn take_command(&self) -> Option<Command> {
-        self.0.lock().command.take()
-    }
-
-    /// Whether the present command has no answer because the client has gone on to its next.
-    pub(super) fn declined(&self) -> bool {
-        self.0.lock().declined
-    }
-
-    /// Adds a packet to the answer.
-    pub(super) fn packet(&self, fill: impl FnOnce(&mut BytesMut)) {
-        self.0.lock().packet(fill);
-    }
-
-    /// Adds a packet to the answer, unless `fill` fails. Then nothing is added.
-    pub(super) fn try_packet(&self, fill: impl FnOnce(&mut BytesMut) -> Result<()>) -> Result<()> {
-        self.0.lock().outbound.packet(fill)
-    }
-
-    /// Writes an ERR after which the connection closes.
-    pub(super) fn refuse(&self, error: &Error) {
-        self.0.lock().refuse(error);
-    }
-
-    /// Whether the writer of an answer should wait for [`GateHandle::flush`].
-    pub(super) fn is_full(&self) -> bool {
-        self.0.lock().outbound.is_full()
-    }
-
-    /// Sends what waits.
-    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.lock().poll_flush(cx)
-    }
-
-    /// Sends what waits.
-    pub(super) async fn flush(&self) -> io::Result<()> {
-        poll_fn(|cx| self.poll_flush(cx)).await
-    }
-
-    /// Asks the client for a file. Source: "Protocol::LOCAL_INFILE_Request".
-    pub(super) async fn request_file(&self, name: &str) -> io::Result<()> {
-        {
-            let mut gate = self.0.lock();
-            gate.packet(|out| {
-                out.put_u8(0xFB);
-                out.put_slice(name.as_bytes());
-            });
-            let expected = gate.outbound.sequence;
-            let one_empty = matches!(
-                gate.client.attributes.get("_client_name").map(String::as_str),
-                Some("MariaDB connector/Node" | "aiomysql")
-            );
-            gate.inbound.begin_upload(expected, one_empty);
-        }
-        self.flush().await?;
-        let mut gate = self.0.lock();
-        let stalled = gate.bounds.stalled;
-        gate.clock.restart(stalled);
-        Ok(())
-    }
-
-    /// Whether a file is on its way.
-    pub(super) fn uploading(&self) -> bool {
-        self.0.lock().inbound.uploading()
-    }
-
-    /// The next block of the file.
-    pub(super) async fn next_of_file(&self) -> io::Result<Fed> {
-        if !self.uploading() {
-            return Ok(Fed::End);
-        }
-        let piece = poll_fn(|cx| self.0.lock().poll_piece(cx)).await?;
-        Ok(match piece {
-            Piece::Data(data) => Fed::Data(data),
-            Piece::Declined => Fed::Declined,
-            Piece::End { .. } | Piece::Missing => Fed::End,
-        })
-    }
-
-    /// The server stops and waits no longer for what runs. A client that is not in the middle of a
-    /// file can be told so.
-    pub(super) fn cut_off(&self) {
-        let mut gate = self.0.lock();
-        if matches!(gate.phase, Phase::Commands { waiting: false }) && !gate.inbound.uploading() {
-            gate.refuse(&Error::Shutdown);
-        }
-    }
-
-    /// Closes the stream. A client that was refused gets time to read why: bytes of its that were
-    /// not read would make the system reset the connection and drop the ERR on its way.
-    pub(super) async fn farewell(&self) {
-        let refused = self.0.lock().refused;
-        let end = async {
-            self.flush().await?;
-            poll_fn(|cx| Pin::new(&mut self.0.lock().stream).poll_shutdown(cx)).await?;
-            if refused { self.discard().await } else { Ok(()) }
-        };
-        // Nobody is left to be told of a failure.
-        let _ = tokio::time::timeout(FAREWELL, end).await;
-    }
-
-    /// Reads and forgets, to the end of the stream.
-    async fn discard(&self) -> io::Result<()> {
-        let mut waste = BytesMut::with_capacity(LOG_IN_LIMIT);
-        loop {
-            let read = |cx: &mut Context<'_>| {
-                poll_read_buf(Pin::new(&mut self.0.lock().stream), cx, &mut waste)
-            };
-            if poll_fn(read).await? == 0 {
-                return Ok(());
-            }
-            waste.clear();
-        }
-    }
-}
-
-#[cfg(test)]
-impl<S: Stream> GateHandle<S> {
-    /// A gate after the log-in of this client.
-    pub(super) fn logged_in(stream: S, limits: &Limits, client: HandshakeResponse) -> Self {
-        let stop = CancellationToken::new();
-        let gate = GateHandle::new(stream, Bounds::from(limits), [1; SALT], stop);
-        {
-            let mut inner = gate.0.lock();
-            inner.client = client;
-            inner.outbound.sequence = 1;
-        }
-        gate.admit();
-        gate
-    }
-
-    /// What opensrv's reading of a command does.
-    pub(super) async fn next_command(&self) -> Option<Command> {
-        let mut bytes = [0; 16];
-        let _ = poll_fn(|cx| self.0.lock().poll_hand_on(cx, &mut bytes)).await;
-        self.take_command()
     }
 }

@@ -1,0 +1,212 @@
+//! What the rest of the server may do with a gate.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use parking_lot::Mutex;
+use tokio_util::io::poll_read_buf;
+use tokio_util::sync::CancellationToken;
+
+use super::file::Piece;
+use super::halves::{Reader, Writer};
+use super::{Bounds, Gate, LOG_IN_LIMIT, Phase, Stream};
+use crate::error::{Error, Result};
+use crate::server::capability::Capabilities;
+use crate::server::command::Command;
+use crate::server::handshake::{HandshakeResponse, SALT};
+use crate::session::Fed;
+
+/// How long a client is given to read an ERR before its connection is closed.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A handle to a [`Gate`].
+pub(in crate::server) struct GateHandle<S>(pub(super) Arc<Mutex<Gate<S>>>);
+
+impl<S> Clone for GateHandle<S> {
+    fn clone(&self) -> GateHandle<S> {
+        GateHandle(Arc::clone(&self.0))
+    }
+}
+
+impl<S: Stream> GateHandle<S> {
+    /// A gate before this stream. `stop` ends it as soon as no command runs.
+    pub(in crate::server) fn new(
+        stream: S,
+        bounds: Bounds,
+        salt: [u8; SALT],
+        stop: CancellationToken,
+    ) -> GateHandle<S> {
+        GateHandle(Arc::new(Mutex::new(Gate::new(stream, bounds, salt, stop))))
+    }
+
+    /// What opensrv reads from and writes to.
+    pub(in crate::server) fn halves(&self) -> (Reader<S>, Writer<S>) {
+        (Reader::new(self.clone()), Writer::new(self.clone()))
+    }
+
+    /// What the client said of itself.
+    pub(in crate::server) fn client(&self) -> HandshakeResponse {
+        self.0.lock().client.clone()
+    }
+
+    /// What both sides can do.
+    pub(in crate::server) fn capabilities(&self) -> Capabilities {
+        self.0.lock().client.capabilities
+    }
+
+    /// The log-in has succeeded: commands may come.
+    pub(in crate::server) fn admit(&self) {
+        self.0.lock().phase = Phase::Commands { waiting: false };
+    }
+
+    /// The command behind the stub that opensrv has got.
+    pub(in crate::server) fn take_command(&self) -> Option<Command> {
+        self.0.lock().command.take()
+    }
+
+    /// Whether the present command has no answer because the client has gone on to its next.
+    pub(in crate::server) fn declined(&self) -> bool {
+        self.0.lock().declined
+    }
+
+    /// Adds a packet to the answer.
+    pub(in crate::server) fn packet(&self, fill: impl FnOnce(&mut BytesMut)) {
+        self.0.lock().packet(fill);
+    }
+
+    /// Adds a packet to the answer, unless `fill` fails. Then nothing is added.
+    pub(in crate::server) fn try_packet(
+        &self,
+        fill: impl FnOnce(&mut BytesMut) -> Result<()>,
+    ) -> Result<()> {
+        self.0.lock().outbound.packet(fill)
+    }
+
+    /// Writes an ERR after which the connection closes.
+    pub(in crate::server) fn refuse(&self, error: &Error) {
+        self.0.lock().refuse(error);
+    }
+
+    /// Whether the writer of an answer should wait for [`GateHandle::flush`].
+    pub(in crate::server) fn is_full(&self) -> bool {
+        self.0.lock().outbound.is_full()
+    }
+
+    /// Sends what waits.
+    pub(in crate::server) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.lock().poll_flush(cx)
+    }
+
+    /// Sends what waits.
+    pub(in crate::server) async fn flush(&self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Asks the client for a file. Source: "Protocol::LOCAL_INFILE_Request".
+    pub(in crate::server) async fn request_file(&self, name: &str) -> io::Result<()> {
+        {
+            let mut gate = self.0.lock();
+            gate.packet(|out| {
+                out.put_u8(0xFB);
+                out.put_slice(name.as_bytes());
+            });
+            let expected = gate.outbound.sequence;
+            let one_empty = matches!(
+                gate.client.attributes.get("_client_name").map(String::as_str),
+                Some("MariaDB connector/Node" | "aiomysql")
+            );
+            gate.inbound.begin_upload(expected, one_empty);
+        }
+        self.flush().await?;
+        let mut gate = self.0.lock();
+        let stalled = gate.bounds.stalled;
+        gate.clock.restart(stalled);
+        Ok(())
+    }
+
+    /// Whether a file is on its way.
+    pub(in crate::server) fn uploading(&self) -> bool {
+        self.0.lock().inbound.uploading()
+    }
+
+    /// The next block of the file.
+    pub(in crate::server) async fn next_of_file(&self) -> io::Result<Fed> {
+        if !self.uploading() {
+            return Ok(Fed::End);
+        }
+        let piece = poll_fn(|cx| self.0.lock().poll_piece(cx)).await?;
+        Ok(match piece {
+            Piece::Data(data) => Fed::Data(data),
+            Piece::Declined => Fed::Declined,
+            Piece::End { .. } | Piece::Missing => Fed::End,
+        })
+    }
+
+    /// The server stops and waits no longer for what runs. A client that is not in the middle of a
+    /// file can be told so.
+    pub(in crate::server) fn cut_off(&self) {
+        let mut gate = self.0.lock();
+        if matches!(gate.phase, Phase::Commands { waiting: false }) && !gate.inbound.uploading() {
+            gate.refuse(&Error::Shutdown);
+        }
+    }
+
+    /// Closes the stream. A client that was refused gets time to read why: bytes of its that were
+    /// not read would make the system reset the connection and drop the ERR on its way.
+    pub(in crate::server) async fn farewell(&self) {
+        let refused = self.0.lock().refused;
+        let end = async {
+            self.flush().await?;
+            poll_fn(|cx| Pin::new(&mut self.0.lock().stream).poll_shutdown(cx)).await?;
+            if refused { self.discard().await } else { Ok(()) }
+        };
+        // Nobody is left to be told of a failure.
+        let _ = tokio::time::timeout(FAREWELL, end).await;
+    }
+
+    /// Reads and forgets, to the end of the stream.
+    async fn discard(&self) -> io::Result<()> {
+        let mut waste = BytesMut::with_capacity(LOG_IN_LIMIT);
+        loop {
+            let read = |cx: &mut Context<'_>| {
+                poll_read_buf(Pin::new(&mut self.0.lock().stream), cx, &mut waste)
+            };
+            if poll_fn(read).await? == 0 {
+                return Ok(());
+            }
+            waste.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+impl<S: Stream> GateHandle<S> {
+    /// A gate after the log-in of this client.
+    pub(in crate::server) fn logged_in(
+        stream: S,
+        limits: &crate::config::Limits,
+        client: HandshakeResponse,
+    ) -> Self {
+        let stop = CancellationToken::new();
+        let gate = GateHandle::new(stream, Bounds::from(limits), [1; SALT], stop);
+        {
+            let mut inner = gate.0.lock();
+            inner.client = client;
+            inner.outbound.sequence = 1;
+        }
+        gate.admit();
+        gate
+    }
+
+    /// What opensrv's reading of a command does.
+    pub(in crate::server) async fn next_command(&self) -> Option<Command> {
+        let mut bytes = [0; 16];
+        let _ = poll_fn(|cx| self.0.lock().poll_hand_on(cx, &mut bytes)).await;
+        self.take_command()
+    }
+}
