@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use opendal::{Operator, services};
 use stagewire::config::{self, Config, Overrides, Secret};
 use stagewire::error::{Error, StorageKind};
-use stagewire::stage::definition::{Definition, Place};
+use stagewire::stage::definition::{Definition, External, Place};
 use stagewire::stage::name::{StageName, StagePath};
 use stagewire::stage::{Committed, Created, Entry, Files, IfExists, Listed, Stages, place};
 use uuid::Uuid;
@@ -462,11 +462,11 @@ async fn ten_thousand_stages_are_listed_from_memory() {
     made.await.expect("made");
     let begun = Instant::now();
     assert_eq!(stages.list(None).await.expect("listed").len(), count);
-    println!("{count} stages listed in {:?}", begun.elapsed());
+    eprintln!("{count} stages listed in {:?}", begun.elapsed());
     drop(stages);
     let begun = Instant::now();
     let stages = Stages::open(&config(dir.path())).await.expect("opened again");
-    println!("a catalog of {count} stages opened in {:?}", begun.elapsed());
+    eprintln!("a catalog of {count} stages opened in {:?}", begun.elapsed());
     assert_eq!(stages.list(Some("default")).await.expect("listed").len(), count);
 }
 
@@ -569,18 +569,59 @@ fn files_below(dir: &Path) -> Vec<String> {
 async fn everywhere<T: Future<Output = ()>>(test: impl Fn(Arc<Files>) -> T) {
     let dir = tempfile::tempdir().expect("temporary directory");
     let local = Stages::open(&config(dir.path())).await.expect("opened");
-    println!("on a directory");
+    eprintln!("on a directory");
     test(local.open_files(&internal("local")).await.expect("opened")).await;
     local.settle().await;
     assert_eq!(files_below(&dir.path().join("unfinished")), [""; 0]);
-    println!("in memory");
+    eprintln!("in memory");
     let url = format!("memory://{}/sub/", Uuid::new_v4());
     test(local.open_files(&external("memory", &url, &[])).await.expect("opened")).await;
     if let Some(s3) = S3::get() {
-        println!("on S3");
+        eprintln!("on S3");
         let stage = external("s3", &s3.url(), &s3.options());
         test(local.open_files(&stage).await.expect("opened")).await;
         s3.remove().await;
+    }
+    if let Some(place) = one_more_place() {
+        eprintln!("on {}", place.url);
+        let files = local.open_files(&stage("more", Place::External(place))).await.expect("opened");
+        test(Arc::clone(&files)).await;
+        let left = files.list(&StagePath::root()).map_ok(|entry| entry.path).boxed();
+        let removed: Vec<_> = files.remove(left).collect().await;
+        assert!(removed.iter().all(|(_, result)| result.is_ok()), "{removed:?}");
+    }
+}
+
+/// Any other storage: `STAGEWIRE_TEST_URL`, with options as `STAGEWIRE_TEST_OPTIONS='K=V;K=V'`.
+fn one_more_place() -> Option<External> {
+    let url = std::env::var("STAGEWIRE_TEST_URL").ok()?;
+    let text = std::env::var("STAGEWIRE_TEST_OPTIONS").unwrap_or_default();
+    let pairs = text.split(';').filter_map(|pair| pair.split_once('='));
+    let options: Vec<_> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    let below = format!("{}/{}/", url.trim_end_matches('/'), Uuid::new_v4());
+    Some(place::external(&below, &options).expect("valid"))
+}
+
+#[tokio::test]
+async fn storage_failures_are_told_apart() {
+    let Some(s3) = S3::get() else { return };
+    let stages = over(&memory(), &memory()).await;
+    let end = ("ENDPOINT", s3.endpoint.as_str());
+    let wrong = [end, ("AWS_KEY_ID", &s3.key), ("AWS_SECRET_KEY", "wrong")];
+    let no_bucket = external("a", "s3://no-such-bucket-of-ours/", &s3.options());
+    for (stage, expected) in [
+        (no_bucket, StorageKind::NotFound),
+        (external("b", &s3.url(), &wrong), StorageKind::Denied),
+        (external("c", &s3.url(), &[end]), StorageKind::Denied),
+    ] {
+        let files = stages.open_files(&stage).await.expect("opened");
+        let listed = files.list(&StagePath::root()).try_collect::<Vec<_>>().await;
+        let mut writer = files.create(&path("x"), true).await.expect("begun");
+        writer.write(Bytes::from_static(b"x")).await.expect("kept");
+        for error in [listed.err().expect("failed"), writer.finish().await.expect_err("failed")] {
+            let Error::Storage { kind, .. } = &error else { panic!("{error}") };
+            assert_eq!(*kind, expected, "{error:?}");
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub struct Files {
     pub(super) base: String,
     /// The operator's root, if it is a directory of this machine.
     pub(super) local: Option<PathBuf>,
+    pub(super) read_only: bool,
     /// Such as `stage 'lake'`.
     pub(super) label: String,
     pub(super) uploads: Arc<Uploads>,
@@ -64,7 +65,8 @@ pub struct Entry {
 impl Files {
     pub(super) fn new(opened: Opened, below: &str, label: String, uploads: Arc<Uploads>) -> Files {
         let base = format!("{}{below}", opened.base);
-        Files { operator: opened.operator, base, local: opened.local, label, uploads }
+        let Opened { operator, local, read_only, .. } = opened;
+        Files { operator, base, local, read_only, label, uploads }
     }
 
     /// Such as `stage 'lake'`, for error texts.

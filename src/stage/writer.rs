@@ -64,7 +64,7 @@ impl Files {
         if path.is_root() || path.as_str().ends_with('/') {
             return Err(Error::BadPath { path: path.to_string(), why: "it is no file" });
         }
-        if !self.operator.info().capability().write {
+        if self.read_only || !self.operator.info().capability().write {
             return Err(Error::Unsupported {
                 what: format!("Writing to {}", self.label),
                 hint: Some("its storage can be read only".to_owned()),
