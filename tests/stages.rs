@@ -769,6 +769,35 @@ async fn a_local_upload_that_stops_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn uploads_that_stop_do_not_harm_others_in_their_directory() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let stages = Stages::open(&config(dir.path())).await.expect("opened");
+    let stage = internal("lake");
+    stages.create(stage.clone(), IfExists::Fail).await.expect("made");
+    let files = stages.open_files(&stage).await.expect("opened");
+    let begin = async |name: &str| {
+        let mut writer = files.create(&path(name), true).await.expect("begun");
+        // More than is kept back, so that the file and its directory are made.
+        for _ in 0..4 {
+            writer.write(Bytes::from(vec![0; 1 << 20])).await.expect("written");
+        }
+        writer
+    };
+    let stopped = begin("new/deep/a").await;
+    let finished = begin("new/deep/b").await;
+    stopped.abort().await;
+    finished.finish().await.expect("the directory is made again");
+    assert_eq!(list(&files, "").await, ["new/deep/b"]);
+    // An upload into a stage that was dropped meanwhile fails, and brings nothing back.
+    let late = begin("new/deep/c").await;
+    stages.drop_stage(&stage.name, BY).await.expect("dropped");
+    late.finish().await.expect_err("the stage is gone");
+    stages.settle().await;
+    assert_eq!(files_below(&dir.path().join("files")), [""; 0]);
+    assert_eq!(files_below(&dir.path().join("unfinished")), [""; 0]);
+}
+
+#[tokio::test]
 async fn an_upload_to_s3_that_stops_leaves_no_parts() {
     let Some(s3) = S3::get() else { return };
     let stages = over(&memory(), &memory()).await;

@@ -215,7 +215,7 @@ impl Upload {
         }
         let closed = if files.local.is_some() {
             let _kept = files.uploads.directories.read().await;
-            self.keep_parent().await?;
+            self.keep_parent(Path::new(&place)).await?;
             let closed = self.close(&key).await;
             self.sync_parent(&place).await?;
             closed
@@ -249,12 +249,18 @@ impl Upload {
         }
     }
 
-    /// Another upload that gave up may have removed the directory, which was empty then.
-    async fn keep_parent(&self) -> Result<()> {
-        let Some(parent) = self.made.first().cloned() else { return Ok(()) };
-        tokio::fs::create_dir_all(parent)
-            .await
-            .map_err(|error| fault::io("write", &self.files.label, &self.path, &error))
+    /// Another upload that gave up may have removed the directory, which was empty then. But where
+    /// the stage's root was and is no more, the stage was dropped, and must not come back as a
+    /// directory that belongs to nobody.
+    async fn keep_parent(&self, file: &Path) -> Result<()> {
+        let (Some(root), Some(parent)) = (&self.files.local, file.parent()) else { return Ok(()) };
+        let stage = root.join(self.files.base.trim_end_matches('/'));
+        let kept = if stage.exists() || self.made.contains(&stage) {
+            tokio::fs::create_dir_all(parent).await
+        } else {
+            Err(std::io::Error::from(std::io::ErrorKind::NotFound))
+        };
+        kept.map_err(|error| fault::io("write", &self.files.label, &self.path, &error))
     }
 
     /// OpenDAL syncs the file, not its name.
