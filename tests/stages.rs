@@ -618,7 +618,7 @@ async fn storage_failures_are_told_apart() {
         let listed = files.list(&StagePath::root()).try_collect::<Vec<_>>().await;
         let mut writer = files.create(&path("x"), true).await.expect("begun");
         writer.write(Bytes::from_static(b"x")).await.expect("kept");
-        for error in [listed.err().expect("failed"), writer.finish().await.expect_err("failed")] {
+        for error in [listed.expect_err("failed"), writer.finish().await.expect_err("failed")] {
             let Error::Storage { kind, .. } = &error else { panic!("{error}") };
             assert_eq!(*kind, expected, "{error:?}");
         }

@@ -1,5 +1,5 @@
-//! The files of one stage: look, read, write, remove. Listing is in [`list`](super::list), an
-//! upload on its way in [`writer`](super::writer).
+//! The files of one stage: look, read, write, remove. Listing is in `list.rs`, an upload on its way
+//! in `writer.rs`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -173,6 +173,11 @@ impl Files {
             return Err(Error::BadPath { path: path.to_owned(), why: "it is no file" });
         }
         self.confine(path).await
+    }
+
+    /// The stage's own directory, if it is on this machine.
+    pub(super) fn local_root(&self) -> Option<PathBuf> {
+        Some(self.local.as_ref()?.join(self.base.trim_end_matches('/')))
     }
 
     /// The operator's path of a stage's path.
