@@ -357,6 +357,101 @@ async fn one_stage_is_renamed_once() {
     }
 }
 
+/// Any mixture of changes by several servers: afterwards all see the same, no stage is there
+/// twice, and none has got lost but those that were dropped.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_agree_after_any_mixture_of_changes() {
+    for _ in 0..30 {
+        let (catalog, storage) = (memory(), memory());
+        let servers = join_all((0..6).map(|_| over(&catalog, &storage))).await;
+        mixture_of_changes(&servers, over(&catalog, &storage)).await;
+    }
+}
+
+/// The same by several connections of one server with a catalog of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_agree_after_any_mixture_of_changes() {
+    for _ in 0..3 {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let stages = Stages::open(&config(dir.path())).await.expect("opened");
+        let connections = vec![Arc::clone(&stages); 6];
+        mixture_of_changes(&connections, async { Arc::clone(&stages) }).await;
+        let before = ids(&stages).await;
+        drop((connections, stages));
+        let again = Stages::open(&config(dir.path())).await.expect("opened again");
+        assert_eq!(ids(&again).await, before);
+    }
+}
+
+async fn mixture_of_changes(servers: &[Arc<Stages>], fresh: impl Future<Output = Arc<Stages>>) {
+    let seed = u64::from_le_bytes(Uuid::new_v4().as_bytes()[..8].try_into().expect("eight"));
+    eprintln!("seed {seed}");
+    let changes = servers.iter().enumerate().map(|(i, server)| {
+        let (server, mut random) = (Arc::clone(server), seed ^ (i as u64 + 1));
+        let mut next = move |below: u64| {
+            // xorshift
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random % below
+        };
+        tokio::spawn(async move {
+            let mut balance = 0i32;
+            for _ in 0..20 {
+                let name = named(&format!("s{}", next(4)));
+                let to = named(&format!("s{}", next(4)));
+                let comment = next(1000).to_string();
+                let outcome = match next(4) {
+                    0 => {
+                        let made = server.create(internal(&name.name), IfExists::Fail).await;
+                        balance += i32::from(made.is_ok());
+                        made.map(drop)
+                    }
+                    1 => {
+                        let dropped = server.drop_stage(&name, BY).await;
+                        balance -= i32::from(dropped.is_ok());
+                        dropped
+                    }
+                    2 => {
+                        let change = |d: &mut Definition| {
+                            d.comment.clone_from(&comment);
+                            Ok(())
+                        };
+                        server.alter(&name, &change, BY).await
+                    }
+                    _ => server.rename(&name, &to, BY).await,
+                };
+                if let Err(error) = outcome {
+                    let lost =
+                        matches!(error, Error::StageExists { .. } | Error::UnknownStage { .. });
+                    assert!(lost, "{error}");
+                }
+            }
+            balance
+        })
+    });
+    let balances = join_all(changes).await;
+    let expected: i32 = balances.into_iter().map(|balance| balance.expect("ended")).sum();
+    let seen = ids(&fresh.await).await;
+    assert_eq!(seen.len(), usize::try_from(expected).expect("not negative"));
+    let unique: std::collections::BTreeSet<_> = seen.iter().map(|(_, id)| id).collect();
+    assert_eq!(unique.len(), seen.len(), "a stage is there twice");
+    for server in servers {
+        for (name, id) in &seen {
+            assert_eq!(server.get(name).await.expect("there").id, *id);
+        }
+    }
+}
+
+async fn ids(stages: &Arc<Stages>) -> Vec<(StageName, Uuid)> {
+    let listed = stages.list(None).await.expect("listed");
+    let stage = |listed| match listed {
+        Listed::Stage(definition) => (definition.name.clone(), definition.id),
+        Listed::Damaged { name, why } => panic!("{name}: {why}"),
+    };
+    listed.into_iter().map(stage).collect()
+}
+
 #[tokio::test]
 async fn a_rename_that_stopped_half_way_is_none() {
     let (catalog, storage) = (memory(), memory());
