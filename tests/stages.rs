@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use opendal::{Operator, services};
 use stagewire::config::{self, Config, Overrides, Secret};
 use stagewire::error::{Error, StorageKind};
-use stagewire::stage::definition::{Definition, Place};
+use stagewire::stage::definition::{Definition, External, Place};
 use stagewire::stage::name::{StageName, StagePath};
 use stagewire::stage::{Committed, Created, Entry, Files, IfExists, Listed, Stages, place};
 use uuid::Uuid;
@@ -357,6 +357,101 @@ async fn one_stage_is_renamed_once() {
     }
 }
 
+/// Any mixture of changes by several servers: afterwards all see the same, no stage is there
+/// twice, and none has got lost but those that were dropped.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_agree_after_any_mixture_of_changes() {
+    for _ in 0..30 {
+        let (catalog, storage) = (memory(), memory());
+        let servers = join_all((0..6).map(|_| over(&catalog, &storage))).await;
+        mixture_of_changes(&servers, over(&catalog, &storage)).await;
+    }
+}
+
+/// The same by several connections of one server with a catalog of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_agree_after_any_mixture_of_changes() {
+    for _ in 0..3 {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let stages = Stages::open(&config(dir.path())).await.expect("opened");
+        let connections = vec![Arc::clone(&stages); 6];
+        mixture_of_changes(&connections, async { Arc::clone(&stages) }).await;
+        let before = ids(&stages).await;
+        drop((connections, stages));
+        let again = Stages::open(&config(dir.path())).await.expect("opened again");
+        assert_eq!(ids(&again).await, before);
+    }
+}
+
+async fn mixture_of_changes(servers: &[Arc<Stages>], fresh: impl Future<Output = Arc<Stages>>) {
+    let seed = u64::from_le_bytes(Uuid::new_v4().as_bytes()[..8].try_into().expect("eight"));
+    eprintln!("seed {seed}");
+    let changes = servers.iter().enumerate().map(|(i, server)| {
+        let (server, mut random) = (Arc::clone(server), seed ^ (i as u64 + 1));
+        let mut next = move |below: u64| {
+            // xorshift
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random % below
+        };
+        tokio::spawn(async move {
+            let mut balance = 0i32;
+            for _ in 0..20 {
+                let name = named(&format!("s{}", next(4)));
+                let to = named(&format!("s{}", next(4)));
+                let comment = next(1000).to_string();
+                let outcome = match next(4) {
+                    0 => {
+                        let made = server.create(internal(&name.name), IfExists::Fail).await;
+                        balance += i32::from(made.is_ok());
+                        made.map(drop)
+                    }
+                    1 => {
+                        let dropped = server.drop_stage(&name, BY).await;
+                        balance -= i32::from(dropped.is_ok());
+                        dropped
+                    }
+                    2 => {
+                        let change = |d: &mut Definition| {
+                            d.comment.clone_from(&comment);
+                            Ok(())
+                        };
+                        server.alter(&name, &change, BY).await
+                    }
+                    _ => server.rename(&name, &to, BY).await,
+                };
+                if let Err(error) = outcome {
+                    let lost =
+                        matches!(error, Error::StageExists { .. } | Error::UnknownStage { .. });
+                    assert!(lost, "{error}");
+                }
+            }
+            balance
+        })
+    });
+    let balances = join_all(changes).await;
+    let expected: i32 = balances.into_iter().map(|balance| balance.expect("ended")).sum();
+    let seen = ids(&fresh.await).await;
+    assert_eq!(seen.len(), usize::try_from(expected).expect("not negative"));
+    let unique: std::collections::BTreeSet<_> = seen.iter().map(|(_, id)| id).collect();
+    assert_eq!(unique.len(), seen.len(), "a stage is there twice");
+    for server in servers {
+        for (name, id) in &seen {
+            assert_eq!(server.get(name).await.expect("there").id, *id);
+        }
+    }
+}
+
+async fn ids(stages: &Arc<Stages>) -> Vec<(StageName, Uuid)> {
+    let listed = stages.list(None).await.expect("listed");
+    let stage = |listed| match listed {
+        Listed::Stage(definition) => (definition.name.clone(), definition.id),
+        Listed::Damaged { name, why } => panic!("{name}: {why}"),
+    };
+    listed.into_iter().map(stage).collect()
+}
+
 #[tokio::test]
 async fn a_rename_that_stopped_half_way_is_none() {
     let (catalog, storage) = (memory(), memory());
@@ -462,11 +557,11 @@ async fn ten_thousand_stages_are_listed_from_memory() {
     made.await.expect("made");
     let begun = Instant::now();
     assert_eq!(stages.list(None).await.expect("listed").len(), count);
-    println!("{count} stages listed in {:?}", begun.elapsed());
+    eprintln!("{count} stages listed in {:?}", begun.elapsed());
     drop(stages);
     let begun = Instant::now();
     let stages = Stages::open(&config(dir.path())).await.expect("opened again");
-    println!("a catalog of {count} stages opened in {:?}", begun.elapsed());
+    eprintln!("a catalog of {count} stages opened in {:?}", begun.elapsed());
     assert_eq!(stages.list(Some("default")).await.expect("listed").len(), count);
 }
 
@@ -569,18 +664,59 @@ fn files_below(dir: &Path) -> Vec<String> {
 async fn everywhere<T: Future<Output = ()>>(test: impl Fn(Arc<Files>) -> T) {
     let dir = tempfile::tempdir().expect("temporary directory");
     let local = Stages::open(&config(dir.path())).await.expect("opened");
-    println!("on a directory");
+    eprintln!("on a directory");
     test(local.open_files(&internal("local")).await.expect("opened")).await;
     local.settle().await;
     assert_eq!(files_below(&dir.path().join("unfinished")), [""; 0]);
-    println!("in memory");
+    eprintln!("in memory");
     let url = format!("memory://{}/sub/", Uuid::new_v4());
     test(local.open_files(&external("memory", &url, &[])).await.expect("opened")).await;
     if let Some(s3) = S3::get() {
-        println!("on S3");
+        eprintln!("on S3");
         let stage = external("s3", &s3.url(), &s3.options());
         test(local.open_files(&stage).await.expect("opened")).await;
         s3.remove().await;
+    }
+    if let Some(place) = one_more_place() {
+        eprintln!("on {}", place.url);
+        let files = local.open_files(&stage("more", Place::External(place))).await.expect("opened");
+        test(Arc::clone(&files)).await;
+        let left = files.list(&StagePath::root()).map_ok(|entry| entry.path).boxed();
+        let removed: Vec<_> = files.remove(left).collect().await;
+        assert!(removed.iter().all(|(_, result)| result.is_ok()), "{removed:?}");
+    }
+}
+
+/// Any other storage: `STAGEWIRE_TEST_URL`, with options as `STAGEWIRE_TEST_OPTIONS='K=V;K=V'`.
+fn one_more_place() -> Option<External> {
+    let url = std::env::var("STAGEWIRE_TEST_URL").ok()?;
+    let text = std::env::var("STAGEWIRE_TEST_OPTIONS").unwrap_or_default();
+    let pairs = text.split(';').filter_map(|pair| pair.split_once('='));
+    let options: Vec<_> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    let below = format!("{}/{}/", url.trim_end_matches('/'), Uuid::new_v4());
+    Some(place::external(&below, &options).expect("valid"))
+}
+
+#[tokio::test]
+async fn storage_failures_are_told_apart() {
+    let Some(s3) = S3::get() else { return };
+    let stages = over(&memory(), &memory()).await;
+    let end = ("ENDPOINT", s3.endpoint.as_str());
+    let wrong = [end, ("AWS_KEY_ID", &s3.key), ("AWS_SECRET_KEY", "wrong")];
+    let no_bucket = external("a", "s3://no-such-bucket-of-ours/", &s3.options());
+    for (stage, expected) in [
+        (no_bucket, StorageKind::NotFound),
+        (external("b", &s3.url(), &wrong), StorageKind::Denied),
+        (external("c", &s3.url(), &[end]), StorageKind::Denied),
+    ] {
+        let files = stages.open_files(&stage).await.expect("opened");
+        let listed = files.list(&StagePath::root()).try_collect::<Vec<_>>().await;
+        let mut writer = files.create(&path("x"), true).await.expect("begun");
+        writer.write(Bytes::from_static(b"x")).await.expect("kept");
+        for error in [listed.expect_err("failed"), writer.finish().await.expect_err("failed")] {
+            let Error::Storage { kind, .. } = &error else { panic!("{error}") };
+            assert_eq!(*kind, expected, "{error:?}");
+        }
     }
 }
 
@@ -725,6 +861,35 @@ async fn a_local_upload_that_stops_leaves_no_trace() {
     let root = dir.path().join(format!("files/stages/{}", stage.id));
     assert_eq!(files_below(&root), ["kept/a"]);
     assert!(!root.join("new").exists(), "an empty directory is left behind");
+}
+
+#[tokio::test]
+async fn uploads_that_stop_do_not_harm_others_in_their_directory() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let stages = Stages::open(&config(dir.path())).await.expect("opened");
+    let stage = internal("lake");
+    stages.create(stage.clone(), IfExists::Fail).await.expect("made");
+    let files = stages.open_files(&stage).await.expect("opened");
+    let begin = async |name: &str| {
+        let mut writer = files.create(&path(name), true).await.expect("begun");
+        // More than is kept back, so that the file and its directory are made.
+        for _ in 0..4 {
+            writer.write(Bytes::from(vec![0; 1 << 20])).await.expect("written");
+        }
+        writer
+    };
+    let stopped = begin("new/deep/a").await;
+    let finished = begin("new/deep/b").await;
+    stopped.abort().await;
+    finished.finish().await.expect("the directory is made again");
+    assert_eq!(list(&files, "").await, ["new/deep/b"]);
+    // An upload into a stage that was dropped meanwhile fails, and brings nothing back.
+    let late = begin("new/deep/c").await;
+    stages.drop_stage(&stage.name, BY).await.expect("dropped");
+    late.finish().await.expect_err("the stage is gone");
+    stages.settle().await;
+    assert_eq!(files_below(&dir.path().join("files")), [""; 0]);
+    assert_eq!(files_below(&dir.path().join("unfinished")), [""; 0]);
 }
 
 #[tokio::test]

@@ -44,6 +44,10 @@ fn kind(error: &opendal::Error) -> StorageKind {
         return kind;
     }
     match error.kind() {
+        // S3 and its like; for OpenDAL a missing bucket is a wrong setting.
+        opendal::ErrorKind::ConfigInvalid if error.to_string().contains("NoSuchBucket") => {
+            StorageKind::NotFound
+        }
         opendal::ErrorKind::NotFound => StorageKind::NotFound,
         opendal::ErrorKind::PermissionDenied => StorageKind::Denied,
         opendal::ErrorKind::RateLimited => StorageKind::Busy,

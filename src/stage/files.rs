@@ -1,5 +1,5 @@
-//! The files of one stage: look, read, write, remove. Listing is in [`list`](super::list), an
-//! upload on its way in [`writer`](super::writer).
+//! The files of one stage: look, read, write, remove. Listing is in `list.rs`, an upload on its way
+//! in `writer.rs`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,6 +31,7 @@ pub struct Files {
     pub(super) base: String,
     /// The operator's root, if it is a directory of this machine.
     pub(super) local: Option<PathBuf>,
+    pub(super) read_only: bool,
     /// Such as `stage 'lake'`.
     pub(super) label: String,
     pub(super) uploads: Arc<Uploads>,
@@ -64,7 +65,8 @@ pub struct Entry {
 impl Files {
     pub(super) fn new(opened: Opened, below: &str, label: String, uploads: Arc<Uploads>) -> Files {
         let base = format!("{}{below}", opened.base);
-        Files { operator: opened.operator, base, local: opened.local, label, uploads }
+        let Opened { operator, local, read_only, .. } = opened;
+        Files { operator, base, local, read_only, label, uploads }
     }
 
     /// Such as `stage 'lake'`, for error texts.
@@ -171,6 +173,11 @@ impl Files {
             return Err(Error::BadPath { path: path.to_owned(), why: "it is no file" });
         }
         self.confine(path).await
+    }
+
+    /// The stage's own directory, if it is on this machine.
+    pub(super) fn local_root(&self) -> Option<PathBuf> {
+        Some(self.local.as_ref()?.join(self.base.trim_end_matches('/')))
     }
 
     /// The operator's path of a stage's path.

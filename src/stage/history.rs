@@ -5,6 +5,7 @@
 //! so what was read once is known for ever; only "is there a newer one?" has to be asked.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -78,7 +79,7 @@ pub(super) struct History<R: Record> {
     /// The newest revision known of each.
     newest: RwLock<BTreeMap<R::Key, Revision<R>>>,
     /// For a directory of our own: one writer a key.
-    keys: Locks,
+    writers: Locks,
     /// When the last complete listing began.
     listed: tokio::sync::Mutex<Option<Instant>>,
 }
@@ -90,7 +91,7 @@ impl<R: Record> History<R> {
             store,
             decode,
             newest: RwLock::default(),
-            keys: Locks::default(),
+            writers: Locks::default(),
             listed: tokio::sync::Mutex::default(),
         };
         if history.store.owned.is_some() {
@@ -196,25 +197,10 @@ impl<R: Record> History<R> {
 
     /// Lists all keys and reads what is newer than what is known.
     async fn read_all(&self) -> Result<()> {
-        let mut lister = self
-            .store
-            .operator
-            .lister_with(R::ROOT)
-            .recursive(true)
-            .await
-            .map_err(|error| fault::storage("list", LABEL, R::ROOT, &error))?;
         let mut numbers: BTreeMap<R::Key, u64> = BTreeMap::new();
-        loop {
-            let found = match lister.try_next().await {
-                Ok(Some(found)) => found,
-                Ok(None) => break,
-                Err(error) if fault::is_absent(&error) => break,
-                Err(error) => return Err(fault::storage("list", LABEL, R::ROOT, &error)),
-            };
-            if let Some((key, number)) = parse::<R>(found.path()) {
-                let newest = numbers.entry(key).or_default();
-                *newest = number.max(*newest);
-            }
+        for (key, number) in self.keys().await? {
+            let newest = numbers.entry(key).or_default();
+            *newest = number.max(*newest);
         }
         {
             let newest = self.newest.read();
@@ -232,6 +218,23 @@ impl<R: Record> History<R> {
             }
         }
         Ok(())
+    }
+
+    /// The keys and numbers of all objects.
+    async fn keys(&self) -> Result<Vec<(R::Key, u64)>> {
+        if let Some(root) = self.store.owned.clone() {
+            let walked = tokio::task::spawn_blocking(move || objects_below(&root, R::ROOT));
+            let objects = walked.await.map_err(|e| Error::Internal { what: e.to_string() })?;
+            let objects = objects.map_err(|error| fault::io("list", LABEL, R::ROOT, &error))?;
+            return Ok(objects.iter().filter_map(|object| parse::<R>(object)).collect());
+        }
+        let failed = |error: opendal::Error| fault::storage("list", LABEL, R::ROOT, &error);
+        let lister = self.store.operator.lister_with(R::ROOT).recursive(true).await;
+        let found = lister.map_err(failed)?.map_err(failed);
+        found
+            .try_filter_map(|found| async move { Ok(parse::<R>(found.path())) })
+            .try_collect()
+            .await
     }
 
     /// Finds the newest revision of a history that nothing is known of.
@@ -283,7 +286,7 @@ impl<R: Record> History<R> {
     /// In a directory of our own, a lock is what makes "unless it is there" true.
     async fn put_owned(&self, key: &R::Key, revision: Revision<R>, bytes: Vec<u8>) -> Result<bool> {
         let object = Self::object(key, revision.number);
-        let _alone = self.keys.lock(&object).await;
+        let _alone = self.writers.lock(&object).await;
         let known = self.newest.read().get(key).map_or(0, |known| known.number);
         if known + 1 != revision.number {
             return Ok(false);
@@ -341,6 +344,31 @@ impl<R: Record> History<R> {
             None => Err(fault::storage("write", LABEL, &object, &error)),
         }
     }
+}
+
+/// All files below a directory of our own. Through OpenDAL each directory costs several turns of
+/// the runtime, which a catalog of 10,000 stages feels at the start.
+fn objects_below(root: &Path, dir: &str) -> io::Result<Vec<String>> {
+    let mut objects = Vec::new();
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        let entries = match std::fs::read_dir(root.join(&dir)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let entry = entry?;
+            // A name that is no text is none of ours.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if entry.file_type()?.is_dir() {
+                dirs.push(format!("{dir}{name}/"));
+            } else {
+                objects.push(format!("{dir}{name}"));
+            }
+        }
+    }
+    Ok(objects)
 }
 
 fn parse<R: Record>(object: &str) -> Option<(R::Key, u64)> {

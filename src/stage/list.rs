@@ -109,6 +109,9 @@ struct Walk {
 impl Walk {
     async fn next(&mut self) -> Result<Option<Entry>> {
         if let Some(start) = self.start.take() {
+            if self.is_file(&start).await? {
+                return Ok(None);
+            }
             self.enter(&start).await?;
         }
         while let Some(directory) = self.open.last_mut() {
@@ -119,6 +122,20 @@ impl Walk {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a file stands where the walk would begin. WebDAV then lists the file as if it were
+    /// in itself; a file system says that there is no such directory.
+    async fn is_file(&self, directory: &str) -> Result<bool> {
+        let path = directory.trim_end_matches('/');
+        if path.is_empty() || self.files.local.is_some() {
+            return Ok(false);
+        }
+        match self.files.operator.stat(&self.files.key(path)).await {
+            Ok(metadata) => Ok(metadata.is_file()),
+            Err(error) if fault::is_absent(&error) => Ok(false),
+            Err(error) => Err(self.files.fault("list", directory, &error)),
+        }
     }
 
     async fn enter(&mut self, directory: &str) -> Result<()> {

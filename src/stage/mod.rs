@@ -1,4 +1,53 @@
-//! What a stage is. The only room that names `opendal`; knows no SQL.
+//! What a stage is: which there are, where their files are, and the way to those files.
+//!
+//! The only room that names `opendal`. It knows no SQL and no sockets: others come with a
+//! [`Definition`](definition::Definition) or a [`StagePath`](name::StagePath), and bytes.
+//!
+//! | | |
+//! |---|---|
+//! | [`name`], [`definition`] | the nouns |
+//! | [`place`] | a URL and its options, checked; the table of all options |
+//! | [`pattern`] | `PATTERN='...'` |
+//! | `stages` | [`Stages`]: everything below behind one door |
+//! | `catalog` | databases and stages: create, alter, rename, drop, list |
+//! | `history`, `revision` | what the catalog is made of: numbered objects, and what is in one |
+//! | `seal` | secrets at rest |
+//! | `probe`, `lock` | who was first: on a storage that is shared, and on this machine |
+//! | `open` | a place into an operator, with or without the server's own credentials |
+//! | [`files`], `list`, `writer` | look, read, remove; the order of a listing; an upload |
+//! | `key`, `fault` | names as keys; a storage's failures as ours |
+//!
+//! # What always holds
+//!
+//! - **A revision is written once.** The next one is written only if nobody has written it, so of
+//!   any number of servers that change a stage at once one wins, and the others look again. Numbers
+//!   go on after a drop; nothing is ever removed from a history.
+//! - **What was read once is known for ever**, because revisions don't change. A look-up asks only
+//!   whether there is a newer one; in a directory that this server owns it asks nobody.
+//! - **An object that can't be read is one damaged stage**, never a catalog that doesn't open.
+//! - **A secret is in the catalog only sealed**, bound to its stage and option.
+//! - **A stage that names no credentials gets none**: the server's environment, files and instance
+//!   role are turned off, unless the operator allows the URL.
+//! - **A path never leaves its stage**: [`StagePath`](name::StagePath) has no way up, and on a file
+//!   system links are followed only as long as they stay below the root.
+//! - **A file is there whole or not at all**, and the one that it replaces stays until then.
+//!   Whoever drops a [`FileWriter`] half-way has undone it.
+//! - **Files come in byte order of their paths**, in memory that doesn't grow with their number
+//!   (with the entries of one directory, where the storage has directories).
+//! - **The files of an internal stage go with it, those of an external one never.** They are kept
+//!   below the stage's id, so a rename moves nothing.
+//!
+//! # What is where
+//!
+//! ```text
+//! <data_dir>/stagewire.lock                who owns the directory
+//!            secret.key                    unless the operator gives a key
+//!            catalog/  or config.catalog:  databases/<db>/<revision>.json
+//!                                          stages/<db>/<stage>/<revision>.json
+//!            files/    or config.storage:  stages/<id>/  temporary/<id>/
+//!                                          users/<user>/  tables/<db>/<table>/
+//!            unfinished/                   uploads on their way; emptied at each start
+//! ```
 
 mod catalog;
 pub mod definition;

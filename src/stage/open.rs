@@ -61,6 +61,15 @@ pub(super) struct Opened {
     pub(super) base: String,
     /// The root, if it is a directory of this machine.
     pub(super) local: Option<PathBuf>,
+    /// A directory that the server may not write to.
+    pub(super) read_only: bool,
+}
+
+impl Opened {
+    /// An operator with nothing special about it.
+    pub(super) fn plain(operator: Operator) -> Opened {
+        Opened { operator, base: String::new(), local: None, read_only: false }
+    }
 }
 
 /// What the operator of this server allows external stages.
@@ -141,7 +150,7 @@ pub(super) async fn open(external: &External, identity: Identity, label: &str) -
     match place::scheme(external) {
         Scheme::Memory => {
             let (name, path) = place::host_and_path(&external.url);
-            Ok(Opened { operator: memory(name), base: path.to_owned(), local: None })
+            Ok(Opened { base: path.to_owned(), ..Opened::plain(memory(name)) })
         }
         Scheme::Fs => {
             let root = fs_path(external);
@@ -173,20 +182,24 @@ pub(super) async fn open(external: &External, identity: Identity, label: &str) -
 pub(super) async fn open_dir(root: &Path, uploads: &Path, label: &str) -> Result<Opened> {
     let failed = |error: opendal::Error| fault::storage("open", label, "", &error);
     let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| not_utf8(path));
-    let builder = services::Fs::default().root(&text(root)?).atomic_write_dir(&text(uploads)?);
+    let (root_text, uploads_text) = (text(root)?, text(uploads)?);
     let (root, uploads) = (root.to_owned(), uploads.to_owned());
     let built = tokio::task::spawn_blocking(move || {
+        // A directory that can only be read is a stage as well.
+        let read_only = std::fs::create_dir_all(&uploads).is_err() && root.is_dir();
+        let mut builder = services::Fs::default().root(&root_text);
+        if !read_only {
+            builder = builder.atomic_write_dir(&uploads_text);
+            remove_abandoned(&uploads);
+        }
         let operator = Operator::new(builder)?;
-        remove_abandoned(&uploads);
         let root = root.canonicalize().map_err(|error| {
             opendal::Error::new(opendal::ErrorKind::Unexpected, "canonicalize").set_source(error)
         })?;
-        Ok((operator, root))
-    })
-    .await
-    .map_err(|error| Error::Internal { what: error.to_string() })?;
-    let (operator, root) = built.map_err(failed)?;
-    Ok(Opened { operator, base: String::new(), local: Some(root) })
+        Ok(Opened { local: Some(root), read_only, ..Opened::plain(operator) })
+    });
+    let built = built.await.map_err(|error| Error::Internal { what: error.to_string() })?;
+    built.map_err(failed)
 }
 
 fn not_utf8(path: &Path) -> Error {
@@ -209,7 +222,7 @@ fn remove_abandoned(uploads: &Path) {
 }
 
 fn remote(operator: Operator) -> Opened {
-    Opened { operator: with_layers(operator), base: String::new(), local: None }
+    Opened::plain(with_layers(operator))
 }
 
 /// Each try is timed, so the timeout is inside of the retry.

@@ -18,9 +18,13 @@ pub struct Pattern(Regex);
 impl Pattern {
     /// Compiles an expression.
     pub fn new(pattern: &str) -> Result<Pattern> {
-        // Compiled alone first, so that `a)|(b` is an error and its message shows no wrapping.
+        // Compiled alone first, so that `a)|(b` is an error and its message shows no wrapping. A
+        // pattern that fails only when wrapped ends in a comment of `(?x)`, as in `(?x) a # b`.
         compile(pattern)
-            .and_then(|_| compile(&format!(r"\A(?:{pattern})\z")))
+            .and_then(|_| {
+                compile(&format!(r"\A(?:{pattern})\z"))
+                    .or_else(|_| compile(&format!("\\A(?:{pattern}\n)\\z")))
+            })
             .map(Pattern)
             .map_err(|error| Error::BadPattern { pattern: pattern.to_owned(), why: reason(&error) })
     }
@@ -57,6 +61,8 @@ mod tests {
         let either = Pattern::new("a|b").expect("valid");
         assert!(either.matches("a") && either.matches("b"));
         assert!(!either.matches("ab") && !either.matches("xb"));
+        let commented = Pattern::new("(?x) a b # both").expect("valid");
+        assert!(commented.matches("ab") && !commented.matches("abc"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A URL and its connection options, as SQL gives them, into an [`External`] place.
 //!
-//! One table, [`OPTIONS`], says which options exist, how else they are spelled, and which are
+//! One table, `OPTIONS`, says which options exist, how else they are spelled, and which are
 //! secret. Validation, masking, sealing and the help in error messages all come from it.
 
 use std::collections::BTreeMap;

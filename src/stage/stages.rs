@@ -91,7 +91,7 @@ impl Stages {
         open::prepare();
         let store = Store { operator: catalog, owned: None };
         let catalog = Catalog::open(store, Seal::new(key)).await?;
-        let storage = Opened { operator: storage, base: String::new(), local: None };
+        let storage = Opened::plain(storage);
         let policy = Policy::of(external, Path::new("/nonexistent"));
         Ok(Arc::new(Stages::new(catalog, storage, policy, None)))
     }
@@ -325,6 +325,9 @@ async fn own_catalog(layout: &Layout) -> Result<Store> {
     let opened = open::open_dir(&layout.catalog, &layout.unfinished.join("catalog"), "the catalog")
         .await
         .map_err(|error| not_started("the catalog", &error))?;
+    if opened.read_only {
+        return Err(not_writable(&layout.catalog));
+    }
     Ok(Store { operator: opened.operator, owned: opened.local })
 }
 
@@ -370,6 +373,13 @@ async fn open_place(place: &config::Place, setting: &str) -> Result<(External, O
         Ok((external, opened))
     };
     opened.await.map_err(|error| not_started(&label, &error))
+}
+
+fn not_writable(dir: &Path) -> Error {
+    Error::Startup {
+        what: format!("Can't write to the directory {}", dir.display()),
+        hint: "give the server a directory that it may write to".to_owned(),
+    }
 }
 
 fn not_started(what: &str, error: &Error) -> Error {

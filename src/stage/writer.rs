@@ -64,7 +64,7 @@ impl Files {
         if path.is_root() || path.as_str().ends_with('/') {
             return Err(Error::BadPath { path: path.to_string(), why: "it is no file" });
         }
-        if !self.operator.info().capability().write {
+        if self.read_only || !self.operator.info().capability().write {
             return Err(Error::Unsupported {
                 what: format!("Writing to {}", self.label),
                 hint: Some("its storage can be read only".to_owned()),
@@ -155,10 +155,18 @@ impl Upload {
         } else {
             Sink::OnePiece(Vec::new())
         };
-        let made = match files.local.clone() {
-            Some(root) => tokio::task::spawn_blocking(move || missing_dirs(&root, &root.join(key)))
-                .await
-                .map_err(|error| Error::Internal { what: error.to_string() })?,
+        let made = match files.local_root() {
+            Some(root) => {
+                let file = root.join(&path);
+                let made = tokio::task::spawn_blocking(move || {
+                    // The stage's own directory stays for as long as the stage does.
+                    std::fs::create_dir_all(&root)?;
+                    Ok(missing_dirs(&root, &file))
+                });
+                made.await
+                    .map_err(|error| Error::Internal { what: error.to_string() })?
+                    .map_err(|error| fault::io("write", &files.label, &path, &error))?
+            }
             None => Vec::new(),
         };
         Ok(Upload { files, path, overwrite, size: 0, sink, made })
@@ -203,8 +211,8 @@ impl Upload {
     async fn commit(&mut self) -> Result<Committed> {
         let files = Arc::clone(&self.files);
         let key = files.key(&self.path);
-        let place = match &files.local {
-            Some(root) => root.join(&key).to_string_lossy().into_owned(),
+        let place = match files.local_root() {
+            Some(root) => root.join(&self.path).to_string_lossy().into_owned(),
             None => format!("{:p}/{key}", Arc::as_ptr(&files)),
         };
         // Uploads of one file end one after the other, so that a look at the file stays true until
@@ -215,7 +223,7 @@ impl Upload {
         }
         let closed = if files.local.is_some() {
             let _kept = files.uploads.directories.read().await;
-            self.keep_parent().await?;
+            self.keep_parent(Path::new(&place)).await?;
             let closed = self.close(&key).await;
             self.sync_parent(&place).await?;
             closed
@@ -249,12 +257,19 @@ impl Upload {
         }
     }
 
-    /// Another upload that gave up may have removed the directory, which was empty then.
-    async fn keep_parent(&self) -> Result<()> {
-        let Some(parent) = self.made.first().cloned() else { return Ok(()) };
-        tokio::fs::create_dir_all(parent)
-            .await
-            .map_err(|error| fault::io("write", &self.files.label, &self.path, &error))
+    /// Another upload that gave up may have removed the directory, which was empty then. But where
+    /// the stage's own directory is no more, the stage was dropped, and must not come back as one
+    /// that belongs to nobody.
+    async fn keep_parent(&self, file: &Path) -> Result<()> {
+        let (Some(root), Some(parent)) = (self.files.local_root(), file.parent()) else {
+            return Ok(());
+        };
+        let kept = if root.exists() {
+            tokio::fs::create_dir_all(parent).await
+        } else {
+            Err(std::io::Error::from(std::io::ErrorKind::NotFound))
+        };
+        kept.map_err(|error| fault::io("write", &self.files.label, &self.path, &error))
     }
 
     /// OpenDAL syncs the file, not its name.
