@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use stagewire::config::{Config, Overrides, Secret};
@@ -55,6 +56,9 @@ struct Serve {
     secret_key: Option<String>,
 }
 
+/// How long the end of the server waits for a storage.
+const SETTLE: Duration = Duration::from_secs(10);
+
 fn main() -> ExitCode {
     let CommandLine { command: Command::Serve(options) } = CommandLine::parse();
     tracing_subscriber::fmt()
@@ -103,8 +107,12 @@ async fn serve(mut config: Config) -> Result<()> {
         .map_err(|error| startup(format!("Can't write to standard output: {error}")))?;
     tokio::join!(
         server::serve(mysql, instance.clone(), stop.clone()),
-        http::serve(web, instance, stop)
+        http::serve(web, instance.clone(), stop)
     );
+    // Uploads that were cut off are undone, unless a storage hangs.
+    if tokio::time::timeout(SETTLE, instance.stages.settle()).await.is_err() {
+        tracing::warn!("some uploads that were cut off could not be undone in time");
+    }
     Ok(())
 }
 

@@ -188,6 +188,7 @@ impl Script {
                             .map(|(value, name)| match *name {
                                 // Stores differ in whether they know one.
                                 "md5" => "<md5>".to_owned(),
+                                "last_modified" => "<time>".to_owned(),
                                 _ => value.unwrap_or_else(|| "NULL".to_owned()),
                             })
                             .collect();

@@ -141,7 +141,7 @@ impl<S: Stream> Connection<S> {
         let done = match command {
             Command::Query(sql) => return self.query(sql).await,
             Command::Execute { id, parameters } => return self.execute(id, &parameters).await,
-            Command::Prepare(sql) => return self.prepare(sql).await,
+            Command::Prepare(sql) => return self.prepare(sql),
             Command::SendLongData { id, parameter, data } => {
                 let limit = self.instance.config.limits.max_allowed_packet;
                 self.statements.long_data(id, parameter, &data, limit);
@@ -220,7 +220,7 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    async fn prepare(&mut self, sql: Bytes) -> io::Result<()> {
+    fn prepare(&mut self, sql: Bytes) -> io::Result<()> {
         let Some(session) = &mut self.session else { return Err(never("a statement")) };
         let reply = Reply::new(&self.gate, false);
         let prepared = match utf8(&sql) {

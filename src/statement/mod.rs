@@ -9,10 +9,10 @@ use std::fmt;
 use crate::error::{Error, Result};
 use crate::rows::{Column, Outcome};
 use crate::session::{ClientFiles, Session};
+use crate::similar::nearest_words;
 use crate::sql::cursor::Cursor;
 use crate::sql::options::Secrets;
 use crate::sql::scan::{Mode, Scan, scan};
-use crate::sql::similar::nearest_words;
 
 pub mod alter_stage;
 pub mod create_database;
