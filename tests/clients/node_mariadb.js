@@ -1,0 +1,12 @@
+// Node's mariadb.
+'use strict';
+const mariadb = require('mariadb');
+const { address, steps, run } = require('./steps.js');
+
+console.log('version', mariadb.version);
+
+run(async (phase) => {
+  const connection = await mariadb.createConnection({ ...address, permitLocalInfile: true });
+  await steps((sql) => connection.query(sql))[phase]();
+  await connection.end();
+});
