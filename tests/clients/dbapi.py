@@ -63,9 +63,12 @@ class Client:
     def down(self):
         self.upload(OTHER, "UPLOADED", overwrite="TRUE")
         self.expect_listed(OTHER)
-        self.rows(f"REMOVE @{STAGE}/{os.path.basename(FILE)}")
+        self.remove()
         expect("LIST after REMOVE", self.listed(), [])
         self.rows(f"DROP STAGE {STAGE}")
+
+    def remove(self):
+        self.rows(f"REMOVE @{STAGE}/{os.path.basename(FILE)}")
 
     def run(self):
         {"up": self.up, "down": self.down}[sys.argv[1]]()

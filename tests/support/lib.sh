@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the scripts beside this file share. Sourced, never run.
 
 set -euo pipefail
@@ -155,10 +156,10 @@ start_daemon() {
 }
 
 stop_process() {
-  local process=$1 tries
+  local process=$1
   alive "$process" || return 0
   kill "${process%% *}"
-  for tries in $(seq 100); do
+  for _ in $(seq 100); do
     alive "$process" || return 0
     sleep 0.1
   done
@@ -174,8 +175,7 @@ answers() { curl -s -m 3 -o /dev/null "$1"; }
 
 # wait_for_daemon NAME URL: until it answers; if it died or stays silent, its log's end.
 wait_for_daemon() {
-  local tries
-  for tries in $(seq 240); do
+  for _ in $(seq 240); do
     answers "$2" && return
     daemon_alive "$1" || break
     sleep 0.25
