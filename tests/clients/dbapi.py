@@ -12,6 +12,9 @@ HOST, PORT = os.environ["STAGEWIRE_HOST"], int(os.environ["STAGEWIRE_PORT"])
 class Client:
     """The steps, over one open connection. A driver with other needs overrides a method."""
 
+    # Most drivers tell what the server said of a missing file, the others what they saw.
+    missing_file = "1017"
+
     def __init__(self, connection, driver_error):
         self.connection = connection
         self.driver_error = driver_error
@@ -56,6 +59,7 @@ class Client:
             self.upload(MISSING, "ERROR")
         except self.driver_error as error:
             print("missing file:", error)
+            expect("error of a missing file", self.missing_file in str(error), True)
         else:
             sys.exit("the upload of a missing file did not fail")
         self.expect_listed(FILE)

@@ -47,7 +47,7 @@ function up(): void
     $upload($file, 'FALSE');
     $expect_listed($file);
     $error = expect_error(fn () => $upload($missing, 'FALSE'));
-    echo 'missing file: ', $error->getMessage(), "\n";
+    expect('error of a missing file', $error->getCode(), 1017);
     $expect_listed($file);
     // Skipped, because a file of that name is there: the listing still shows the first one.
     $upload($other, 'FALSE');

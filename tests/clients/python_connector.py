@@ -12,4 +12,7 @@ connection = mysql.connector.connect(
 )
 # Without its C library the driver falls back to Python silently.
 dbapi.expect("driver", type(connection).__name__, "MySQLConnection" if pure else "CMySQLConnection")
-dbapi.Client(connection, mysql.connector.Error).run()
+client = dbapi.Client(connection, mysql.connector.Error)
+if pure:
+    client.missing_file = "does not exist"
+client.run()
