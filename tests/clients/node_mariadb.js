@@ -7,7 +7,10 @@ console.log('version', mariadb.version);
 
 run(async (phase) => {
   const connection = await mariadb.createConnection({ ...address, permitLocalInfile: true });
-  // It tells of the file itself, whatever the server says.
-  await steps((sql) => connection.query(sql), /ENOENT/)[phase]();
-  await connection.end();
+  try {
+    // It tells of the file itself, whatever the server says.
+    await steps((sql) => connection.query(sql), /ENOENT/)[phase]();
+  } finally {
+    connection.destroy();
+  }
 });

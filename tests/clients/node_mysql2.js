@@ -12,9 +12,12 @@ run(async (phase) => {
     ...address,
     infileStreamFactory: (name) => fs.createReadStream(name),
   });
-  const query = async (sql) => (await connection.query(sql))[0];
-  await steps(query, { errno: 1017 })[phase]();
-  // The driver would hang for ever if a prepared statement were answered with a request for a file.
-  await assert.rejects(connection.execute(`PUT 'file://${file}' @${stage}`), { errno: 1295 });
-  await connection.end();
+  try {
+    const query = async (sql) => (await connection.query(sql))[0];
+    await steps(query, { errno: 1017 })[phase]();
+    // The driver would hang for ever if a prepared statement were answered with a request for a file.
+    await assert.rejects(connection.execute(`PUT 'file://${file}' @${stage}`), { errno: 1295 });
+  } finally {
+    connection.destroy();
+  }
 });

@@ -41,10 +41,12 @@ function steps(query, missingFile) {
   };
 }
 
+// `main` opens a connection and closes it whatever happens: the process ends when nothing is open.
+// (`process.exit` just after an upload blocks now and then for ever, with Node 24.)
 function run(main) {
   main(process.argv[2]).catch((error) => {
     console.error(error);
-    process.exit(1);
+    process.exitCode = 1;
   });
 }
 
