@@ -1,6 +1,6 @@
 //! The `stagewire` command: command line to configuration, then serve until told to stop.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,9 +62,8 @@ const SETTLE: Duration = Duration::from_secs(10);
 fn main() -> ExitCode {
     let CommandLine { command: Command::Serve(options) } = CommandLine::parse();
     tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_env("STAGEWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
-        )
+        .with_env_filter(log_filter())
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     match run(options) {
@@ -76,6 +75,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What `STAGEWIRE_LOG` asks for, but never sqlparser's own words: it repeats statements with the
+/// passwords in them.
+fn log_filter() -> EnvFilter {
+    let wanted = std::env::var("STAGEWIRE_LOG").unwrap_or_else(|_| "info".to_owned());
+    EnvFilter::new(format!("{wanted},sqlparser=off"))
 }
 
 fn run(options: Serve) -> Result<()> {

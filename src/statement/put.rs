@@ -46,7 +46,8 @@ const PARALLEL: std::ops::RangeInclusive<u64> = 1..=99;
 
 /// Clients that take a result set in place of the OK behind an upload, by their `_client_name`.
 /// Found by experiment; all others lose the connection or the order of answers.
-const TAKE_ROWS: &[&str] = &["libmysql", "libmariadb", "MySqlConnector", "MariaDB Connector/J"];
+/// `libmariadb` depends on who uses it: see [`takes_rows`].
+const TAKE_ROWS: &[&str] = &["libmysql", "MySqlConnector", "MariaDB Connector/J"];
 
 /// Snowflake's eight columns.
 pub fn columns() -> Vec<Column> {
@@ -350,11 +351,18 @@ impl Put {
     }
 }
 
-/// MariaDB's ODBC driver is `libmariadb` too, but takes rows from `SELECT` and `SHOW` alone.
+/// MariaDB's ODBC driver is `libmariadb` too, but takes rows from `SELECT` and `SHOW` alone: with
+/// rows behind an upload its next statement fails (error 2014). Newer ones call themselves `maodbc`
+/// besides; 3.1 has only this to tell it from the command line tools, that it names no program.
 fn takes_rows(session: &Session) -> bool {
     let attribute = |name| session.peer.attributes.get(name).map(String::as_str);
-    attribute("_client_name").is_some_and(|name| TAKE_ROWS.contains(&name))
-        && attribute("_client_name2") != Some("maodbc")
+    match attribute("_client_name") {
+        Some("libmariadb") => {
+            attribute("program_name").is_some() && attribute("_client_name2") != Some("maodbc")
+        }
+        Some(name) => TAKE_ROWS.contains(&name),
+        None => false,
+    }
 }
 
 /// What follows the last `/` or `\`: the client may run on either kind of system.
