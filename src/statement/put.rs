@@ -29,6 +29,7 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::rows::{Column, Done, Outcome, Type};
 use crate::session::{ClientFiles, Fed, Session};
 use crate::sql::cursor::{Cursor, Token};
@@ -276,9 +277,19 @@ impl Put {
             return Err(Error::LocalInfileOff);
         }
         files.request(&self.path).await?;
-        match self.receive(upload, files).await? {
-            Some(report) => Ok(self.answer(session, source, &report)),
-            None => Ok(Outcome::Nothing),
+        match self.receive(upload, files).await {
+            Ok(Some(report)) => {
+                metrics::upload("mysql", report.status.name(), report.source_size);
+                Ok(self.answer(session, source, &report))
+            }
+            Ok(None) => {
+                metrics::upload("mysql", "DECLINED", 0);
+                Ok(Outcome::Nothing)
+            }
+            Err(error) => {
+                metrics::upload("mysql", "ERROR", 0);
+                Err(error)
+            }
         }
     }
 
