@@ -285,6 +285,9 @@ pub fn scan_as_it_begins(text: &str) -> Scan<'_> {
 
 /// Whether nothing but blanks, comments and `;` is left.
 fn is_blank(text: &str) -> bool {
+    if text.is_empty() {
+        return true;
+    }
     let mut rest = text;
     loop {
         let scanned = scan(rest, Mode::Plain);

@@ -21,6 +21,8 @@
 //! `OVERWRITE=TRUE`. The client is asked for the file by LOCAL INFILE, so the file is read with the
 //! client's own rights. `LOAD DATA LOCAL INFILE` is the spelling that every driver accepts.
 //!
+//! `PARALLEL` is accepted and changes nothing yet: of one file, the parts go four at a time.
+//!
 //! The answer is a row where the client is known to take one behind an upload; the others get an OK
 //! with a sentence, for a result set there would break them.
 //!
