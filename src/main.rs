@@ -13,7 +13,11 @@ use stagewire::{http, metrics, server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// Named stages for files on any storage, for every MySQL client.
 #[derive(Parser)]
@@ -57,11 +61,12 @@ struct Serve {
 
 fn main() -> ExitCode {
     let CommandLine { command: Command::Serve(options) } = CommandLine::parse();
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_env("STAGEWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("info")),
-        )
-        .with_writer(std::io::stderr)
+    let wanted =
+        EnvFilter::try_from_env("STAGEWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::registry()
+        .with(wanted)
+        .with(filter_fn(may_be_logged))
+        .with(fmt::layer().with_writer(std::io::stderr))
         .init();
     match run(options) {
         Ok(()) => ExitCode::SUCCESS,
@@ -72,6 +77,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Libraries that print credentials or whole statements when asked for their debug messages.
+const INDISCREET: &[&str] = &["reqsign", "sqlparser"];
+
+/// Whatever `STAGEWIRE_LOG` asks for.
+fn may_be_logged(message: &Metadata<'_>) -> bool {
+    *message.level() <= Level::INFO
+        || INDISCREET.iter().all(|library| !message.target().starts_with(library))
 }
 
 fn run(options: Serve) -> Result<()> {
@@ -103,8 +117,10 @@ async fn serve(mut config: Config) -> Result<()> {
         .map_err(|error| startup(format!("Can't write to standard output: {error}")))?;
     tokio::join!(
         server::serve(mysql, instance.clone(), stop.clone()),
-        http::serve(web, instance, stop)
+        http::serve(web, instance.clone(), stop)
     );
+    // What was cut off is being undone.
+    instance.stages.settle().await;
     Ok(())
 }
 
