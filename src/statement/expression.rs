@@ -30,14 +30,14 @@ pub struct Names<'a> {
 
 /// A `WHERE` condition.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Condition(Expr);
+pub struct Condition(Box<Expr>);
 
 impl Condition {
     /// Reads a condition that goes on to the end of the statement.
     pub fn parse(cursor: &mut Cursor<'_>) -> Result<Condition> {
         let expr = cursor.expression()?;
         cursor.expect_end("")?;
-        Ok(Condition(expr))
+        Ok(Condition(Box::new(expr)))
     }
 
     /// Whether it is true for a row: not false, not zero, not `NULL`.
@@ -49,7 +49,7 @@ impl Condition {
 
 impl From<Expr> for Condition {
     fn from(expr: Expr) -> Condition {
-        Condition(expr)
+        Condition(Box::new(expr))
     }
 }
 
@@ -231,6 +231,12 @@ fn unary(op: UnaryOperator, value: Value, expr: &Expr) -> Result<Value> {
         (UnaryOperator::Plus, value) => Ok(value),
         (UnaryOperator::Minus, Value::Int(number)) => Ok(Value::Int(number.saturating_neg())),
         (UnaryOperator::Minus, value) => {
+            // The smallest number is written as one that is too large, and a sign.
+            if let Value::UInt(number) = value
+                && let Some(number) = 0_i64.checked_sub_unsigned(number)
+            {
+                return Ok(Value::Int(number));
+            }
             Ok(as_number(&value).map_or(Value::Null, |n| Value::Double(-n)))
         }
         (UnaryOperator::Not | UnaryOperator::BangNot, value) => {
@@ -278,6 +284,7 @@ fn binary(left: Value, op: &BinaryOperator, right: Value, expr: &Expr) -> Result
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "its caller has only these three")]
 fn arithmetic(left: &Value, op: &BinaryOperator, right: &Value) -> Result<Value> {
     if let (Value::Int(a), Value::Int(b)) = (left, right) {
         let whole = match op {
