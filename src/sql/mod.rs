@@ -5,8 +5,8 @@
 //!   masks stage locations and `file://` URIs so that no `#`, `--` or `/*` in them is a comment.
 //! - [`dialect`]: MySQL's dialect, as a type of our own.
 //! - [`cursor`]: the tokens with what a statement's parser asks of them, and the errors.
-//! - [`location`]: `@stage/path`.
-//! - [`name`]: `db.stage`.
+//! - [`location`]: where files are, `@stage/path`.
+//! - [`name`]: of a stage, `db.stage`.
 //! - [`options`]: `(KEY = 'value' ...)`.
 //! - [`literal`]: how names and texts are written.
 //! - [`similar`]: "did you mean".

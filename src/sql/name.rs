@@ -41,7 +41,14 @@ impl QualifiedName {
                             backticks or double quotes";
                 Err(cursor.expected_hinting("the end of the stage's name", Some(hint.to_owned())))
             }
-            _ => Ok(()),
+            Token::Sign(_)
+            | Token::Word(_)
+            | Token::Name(_)
+            | Token::Text(_)
+            | Token::Number(_)
+            | Token::Location(_)
+            | Token::Uri(_)
+            | Token::End => Ok(()),
         }
     }
 }

@@ -114,9 +114,7 @@ pub fn broken(scan: &Scan<'_>, error: &ParserError) -> Error {
     });
     let (expected, found) =
         match said.strip_prefix("Expected: ").and_then(|said| said.split_once(", found: ")) {
-            Some((expected, found)) if found == "EOF" => {
-                (expected, "the end of the statement".to_owned())
-            }
+            Some((expected, "EOF")) => (expected, "the end of the statement".to_owned()),
             Some((expected, found)) => (expected, format!("'{found}'")),
             None => ("valid SQL", said.to_owned()),
         };

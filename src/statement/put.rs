@@ -459,10 +459,8 @@ mod tests {
             ("LOAD DATA LOCAL INFILE '/tmp/it''s.csv' INTO STAGE @s", "/tmp/it's.csv"),
             ("LOAD DATA LOCAL INFILE ':SOURCE:1' INTO TABLE `@s/x`", ":SOURCE:1"),
         ] {
-            match Statement::parse(uri).unwrap() {
-                Statement::Put(put) => assert_eq!(put.path, path, "{uri}"),
-                other => panic!("{other:?}"),
-            }
+            let Statement::Put(put) = Statement::parse(uri).unwrap() else { panic!("{uri}") };
+            assert_eq!(put.path, path, "{uri}");
         }
     }
 }

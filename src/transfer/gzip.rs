@@ -20,6 +20,12 @@ pub struct Gzip {
     encoder: Option<GzEncoder<Vec<u8>>>,
 }
 
+impl Default for Gzip {
+    fn default() -> Gzip {
+        Gzip::new()
+    }
+}
+
 impl Gzip {
     /// An empty stream.
     pub fn new() -> Gzip {
