@@ -260,6 +260,8 @@ pub enum Error {
     },
     /// A packet that does not follow the protocol.
     MalformedPacket,
+    /// An answer to the greeting that can't be read.
+    BadHandshake,
     /// A packet whose number is not the next one.
     OutOfOrder,
     /// A statement that is not UTF-8.
@@ -422,6 +424,7 @@ impl fmt::Display for Error {
                 write!(f, "Got a packet bigger than 'max_allowed_packet' ({limit} bytes)")
             }
             Error::MalformedPacket => f.write_str("Malformed communication packet"),
+            Error::BadHandshake => f.write_str("Bad handshake"),
             Error::OutOfOrder => f.write_str("Got packets out of order"),
             Error::NotUtf8 { bytes } => write!(f, "Invalid utf8mb4 character string: '{bytes}'"),
             Error::UnknownCommand { command } => write!(f, "Unknown command {command}"),
@@ -479,6 +482,7 @@ impl Error {
             Error::WrongParameters => code(1210, "HY000"),
             Error::PacketTooLarge { .. } => code(1153, "08S01"),
             Error::MalformedPacket => code(1835, "HY000"),
+            Error::BadHandshake => code(1043, "08S01"),
             Error::OutOfOrder => code(1156, "08S01"),
             Error::NotUtf8 { .. } => code(1300, "HY000"),
             Error::UnknownCommand { .. } => code(1047, "08S01"),
@@ -558,6 +562,7 @@ impl Error {
             | Error::WrongParameters
             | Error::PacketTooLarge { .. }
             | Error::MalformedPacket
+            | Error::BadHandshake
             | Error::OutOfOrder
             | Error::NotUtf8 { .. }
             | Error::UnknownCommand { .. }
@@ -583,6 +588,15 @@ impl Error {
         }
         truncate(&mut text, MAX_MESSAGE_BYTES);
         text
+    }
+
+    /// The sentence for the log. What could not be understood may be a secret in a wrong place.
+    pub fn logged(&self) -> String {
+        if let Error::Syntax { expected, .. } = self {
+            format!("Syntax error: expected {expected}")
+        } else {
+            self.to_string()
+        }
     }
 
     /// What the log may say beyond the sentence.

@@ -20,7 +20,7 @@ use crate::stage::definition::Definition;
 use crate::stage::files::Files;
 use crate::stage::name::{DEFAULT_DATABASE, StageName};
 use crate::stage::{Created, IfExists, Listed};
-use crate::statement::variables::Variables;
+use crate::statement::variables::{Scope, Variables};
 use crate::statement::{self, Statement};
 
 /// The way from a statement to the files on the client's side (LOCAL INFILE). A statement never
@@ -202,6 +202,12 @@ impl Session {
         Ok(())
     }
 
+    /// Whether `autocommit` is on.
+    pub fn autocommit(&self) -> bool {
+        let value = self.variables.get(self, Scope::Session, "autocommit");
+        !matches!(value, Ok(Value::Int(0)))
+    }
+
     /// The text of `COM_STATISTICS`, in MySQL's form.
     pub fn statistics(&self) -> String {
         let connections = self.instance.connections.load(Ordering::Relaxed);
@@ -374,7 +380,10 @@ impl Session {
             Err(error) if error.is_ours() => {
                 tracing::error!(connection, elapsed_us, statement, %error, detail = error.detail(), "failed");
             }
-            Err(error) => tracing::info!(connection, elapsed_us, statement, %error, "refused"),
+            Err(error) => {
+                let error = error.logged();
+                tracing::info!(connection, elapsed_us, statement, error, "refused");
+            }
         }
     }
 }

@@ -73,6 +73,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::UnknownPrepared { .. }
         | Error::WrongParameters
         | Error::MalformedPacket
+        | Error::BadHandshake
         | Error::OutOfOrder
         | Error::NotUtf8 { .. }
         | Error::UnknownCommand { .. }

@@ -24,7 +24,7 @@ impl<S: Stream> ClientFiles for Client<S> {
 
     async fn acknowledge(&mut self, done: &Done) -> Result<()> {
         // Sent with the next request.
-        Reply::new(&self.0, true).ok(done);
+        Reply::new(&self.0).more(true).ok(done);
         Ok(())
     }
 

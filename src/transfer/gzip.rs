@@ -140,10 +140,11 @@ fn compress(
         let rest = block.get(taken..).unwrap_or_default();
         let status = deflate.compress_vec(rest, &mut out, flush).map_err(|_| broken())?;
         let all_taken = deflate.total_in() == u64::try_from(block.len()).unwrap_or(u64::MAX);
-        let done = match flush {
-            FlushCompress::Finish => status == Status::StreamEnd,
+        let done = if matches!(flush, FlushCompress::Finish) {
+            status == Status::StreamEnd
+        } else {
             // A flush is complete once it leaves room in the output.
-            _ => all_taken && out.len() < out.capacity(),
+            all_taken && out.len() < out.capacity()
         };
         if done {
             return Ok(out.into());
