@@ -218,6 +218,8 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// The parts of a `UNION` differ in the number of columns.
+    DifferentColumns,
     /// A function that does not exist.
     UnknownFunction {
         /// The name.
@@ -381,6 +383,9 @@ impl fmt::Display for Error {
                 write!(f, "Variable '{name}' can't be set to the value of '{value}'")
             }
             Error::UnknownColumn { name } => write!(f, "Unknown column '{name}'"),
+            Error::DifferentColumns => {
+                f.write_str("The used SELECT statements have a different number of columns")
+            }
             Error::UnknownFunction { name } => write!(f, "FUNCTION {name} does not exist"),
             Error::NotPreparable => {
                 f.write_str("This command is not supported in the prepared statement protocol yet")
@@ -440,6 +445,7 @@ impl Error {
             Error::ReadOnlyVariable { .. } => code(1238, "HY000"),
             Error::WrongValue { .. } => code(1231, "42000"),
             Error::UnknownColumn { .. } => code(1054, "42S22"),
+            Error::DifferentColumns => code(1222, "21000"),
             Error::UnknownFunction { .. } => code(1305, "42000"),
             Error::NotPreparable => code(1295, "HY000"),
             Error::UnknownPrepared { .. } => code(1243, "HY000"),
@@ -510,6 +516,7 @@ impl Error {
             | Error::ReadOnlyVariable { .. }
             | Error::WrongValue { .. }
             | Error::UnknownColumn { .. }
+            | Error::DifferentColumns
             | Error::UnknownFunction { .. }
             | Error::NotPreparable
             | Error::UnknownPrepared { .. }

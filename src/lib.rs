@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod rows;
 pub mod server;
 pub mod session;
+pub mod similar;
 pub mod sql;
 pub mod stage;
 pub mod statement;

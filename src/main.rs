@@ -1,9 +1,10 @@
 //! The `stagewire` command: command line to configuration, then serve until told to stop.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use stagewire::config::{Config, Overrides, Secret};
@@ -59,14 +60,18 @@ struct Serve {
     secret_key: Option<String>,
 }
 
+/// How long the end of the server waits for a storage.
+const SETTLE: Duration = Duration::from_secs(10);
+
 fn main() -> ExitCode {
     let CommandLine { command: Command::Serve(options) } = CommandLine::parse();
     let wanted =
         EnvFilter::try_from_env("STAGEWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let stderr = fmt::layer().with_ansi(std::io::stderr().is_terminal());
     tracing_subscriber::registry()
         .with(wanted)
         .with(filter_fn(may_be_logged))
-        .with(fmt::layer().with_writer(std::io::stderr))
+        .with(stderr.with_writer(std::io::stderr))
         .init();
     match run(options) {
         Ok(()) => ExitCode::SUCCESS,
@@ -119,8 +124,10 @@ async fn serve(mut config: Config) -> Result<()> {
         server::serve(mysql, instance.clone(), stop.clone()),
         http::serve(web, instance.clone(), stop)
     );
-    // What was cut off is being undone.
-    instance.stages.settle().await;
+    // Uploads that were cut off are undone, unless a storage hangs.
+    if tokio::time::timeout(SETTLE, instance.stages.settle()).await.is_err() {
+        tracing::warn!("some uploads that were cut off could not be undone in time");
+    }
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! Sessions as text: `tests/scripts/*`, each over real TCP, on three kinds of storage.
+//! Sessions as text: `tests/scripts/*`, each over real TCP, on every kind of storage that is there.
 //!
 //! A script is a list of commands, then `---`, then what they gave; `UPDATE_GOLDENFILES=1` records.
 //!
@@ -33,6 +33,7 @@ enum Storage {
     Fs,
     Memory,
     S3,
+    Azblob,
 }
 
 #[test]
@@ -47,12 +48,26 @@ fn scripts_in_memory() {
 
 #[test]
 fn scripts_on_s3() {
-    if std::env::var_os("STAGEWIRE_TEST_S3_ENDPOINT").is_none() {
-        assert!(std::env::var_os("CI").is_none(), "STAGEWIRE_TEST_S3_ENDPOINT is not set");
-        eprintln!("skipped: STAGEWIRE_TEST_S3_ENDPOINT is not set (tests/run starts a server)");
-        return;
+    if is_given("STAGEWIRE_TEST_S3_ENDPOINT") {
+        run_all(Storage::S3);
     }
-    run_all(Storage::S3);
+}
+
+#[test]
+fn scripts_on_azblob() {
+    if is_given("STAGEWIRE_TEST_AZBLOB_ENDPOINT") {
+        run_all(Storage::Azblob);
+    }
+}
+
+/// Whether there is a real server; where CI is set there must be one.
+fn is_given(variable: &str) -> bool {
+    let given = std::env::var_os(variable).is_some();
+    if !given {
+        assert!(std::env::var_os("CI").is_none(), "{variable} is not set");
+        eprintln!("skipped: {variable} is not set (tests/run starts a server)");
+    }
+    given
 }
 
 fn run_all(storage: Storage) {
@@ -97,7 +112,7 @@ impl Script {
         match self.storage {
             Storage::Fs => {}
             Storage::Memory => config.storage = Some(self.place("internal")),
-            Storage::S3 => {
+            Storage::S3 | Storage::Azblob => {
                 config.storage = Some(self.place("internal"));
                 config.catalog = Some(self.place("catalog"));
             }
@@ -116,20 +131,26 @@ impl Script {
         match self.storage {
             Storage::Fs => format!("fs://{}/external/{name}/", self.dir.path().display()),
             Storage::Memory => format!("memory://{run}-{name}/"),
-            Storage::S3 => format!("s3://{}/{run}/{name}/", s3("BUCKET")),
+            Storage::S3 => format!("s3://{}/{run}/{name}/", setting("S3_BUCKET")),
+            Storage::Azblob => format!("azblob://{}/{run}/{name}/", setting("AZBLOB_CONTAINER")),
         }
     }
 
     fn options(&self) -> Vec<(&'static str, String)> {
-        if self.storage != Storage::S3 {
-            return Vec::new();
+        match self.storage {
+            Storage::Fs | Storage::Memory => Vec::new(),
+            Storage::S3 => vec![
+                ("ENDPOINT_URL", setting("S3_ENDPOINT")),
+                ("REGION", setting("S3_REGION")),
+                ("ACCESS_KEY_ID", setting("S3_KEY")),
+                ("SECRET_ACCESS_KEY", setting("S3_SECRET")),
+            ],
+            Storage::Azblob => vec![
+                ("ENDPOINT_URL", setting("AZBLOB_ENDPOINT")),
+                ("ACCOUNT_NAME", setting("AZBLOB_ACCOUNT")),
+                ("ACCOUNT_KEY", setting("AZBLOB_KEY")),
+            ],
         }
-        vec![
-            ("ENDPOINT_URL", s3("ENDPOINT")),
-            ("REGION", s3("REGION")),
-            ("ACCESS_KEY_ID", s3("KEY")),
-            ("SECRET_ACCESS_KEY", s3("SECRET")),
-        ]
     }
 
     fn server(&mut self) -> &Server {
@@ -188,6 +209,7 @@ impl Script {
                             .map(|(value, name)| match *name {
                                 // Stores differ in whether they know one.
                                 "md5" => "<md5>".to_owned(),
+                                "last_modified" => "<time>".to_owned(),
                                 _ => value.unwrap_or_else(|| "NULL".to_owned()),
                             })
                             .collect();
@@ -217,8 +239,8 @@ impl Script {
     }
 }
 
-fn s3(name: &str) -> String {
-    let name = format!("STAGEWIRE_TEST_S3_{name}");
+fn setting(name: &str) -> String {
+    let name = format!("STAGEWIRE_TEST_{name}");
     std::env::var(&name).unwrap_or_else(|_| panic!("{name} is not set"))
 }
 

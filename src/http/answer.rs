@@ -65,6 +65,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::ReadOnlyVariable { .. }
         | Error::WrongValue { .. }
         | Error::UnknownColumn { .. }
+        | Error::DifferentColumns
         | Error::UnknownFunction { .. }
         | Error::NotPreparable
         | Error::UnknownPrepared { .. }

@@ -5,10 +5,11 @@ mod upload_to_stage;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{get, put};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -35,12 +36,18 @@ pub async fn serve(listener: TcpListener, instance: Arc<Instance>, stop: Cancell
     }
 }
 
+/// Everything counted, and what is open at this moment.
+async fn counters(State(instance): State<Arc<Instance>>) -> String {
+    metrics::connections(instance.connections.load(Ordering::Relaxed));
+    metrics::render()
+}
+
 fn router(instance: Arc<Instance>) -> Router {
     let upload = put(upload_to_stage::handle).post(upload_to_stage::handle);
     Router::new()
         .route("/v1/upload_to_stage", upload.layer(DefaultBodyLimit::disable()))
         .route("/health", get(|| async { "ok\n" }))
-        .route("/metrics", get(|| async { metrics::render() }))
+        .route("/metrics", get(counters))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
         .with_state(instance)

@@ -119,7 +119,8 @@ impl<S: Stream> Connection<S> {
             attributes: client.attributes,
             local_files,
         };
-        tracing::debug!(connection = self.id, user = peer.user, "logged in");
+        let attributes = &peer.attributes;
+        tracing::debug!(connection = self.id, user = peer.user, ?attributes, "logged in");
         let session = self.session.insert(Session::new(self.instance.clone(), peer));
         if let Some(database) = client.database
             && let Err(error) = session.use_database(&database).await

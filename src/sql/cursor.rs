@@ -7,11 +7,11 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token as SqlToken, TokenWithSpan, Tokenizer};
 
 use crate::error::{Error, Excerpt, Result};
+use crate::similar::nearest;
 use crate::sql::Span;
 use crate::sql::dialect::StageDialect;
 use crate::sql::location::{Fault, Location};
 use crate::sql::scan::{Mode, Scan, scan};
-use crate::sql::similar::nearest;
 
 /// One token, as far as our statements tell them apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,11 +5,10 @@
 //!   masks stage locations and `file://` URIs so that no `#`, `--` or `/*` in them is a comment.
 //! - [`dialect`]: MySQL's dialect, as a type of our own.
 //! - [`cursor`]: the tokens with what a statement's parser asks of them, and the errors.
-//! - [`location`]: where files are, `@stage/path`.
-//! - [`name`]: of a stage, `db.stage`.
+//! - [`location`] reads `@stage/path`.
+//! - [`name`] reads `db.stage`.
 //! - [`options`]: `(KEY = 'value' ...)`.
 //! - [`literal`]: how names and texts are written.
-//! - [`similar`]: "did you mean".
 
 pub mod cursor;
 pub mod dialect;
@@ -18,7 +17,6 @@ pub mod location;
 pub mod name;
 pub mod options;
 pub mod scan;
-pub mod similar;
 
 /// A place in a text. Lines and columns count from 1; columns and lengths are characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,21 +35,13 @@ impl QualifiedName {
 
     /// `my-stage` without quotes is three tokens: say so where it is seen.
     fn expect_whole(cursor: &Cursor<'_>) -> Result<()> {
-        match cursor.peek() {
-            Token::Sign(sign) if matches!(sign.as_str(), "-" | "." | "/" | ":") => {
-                let hint = "a name with other characters than letters, digits, '_' and '$' needs \
-                            backticks or double quotes";
-                Err(cursor.expected_hinting("the end of the stage's name", Some(hint.to_owned())))
-            }
-            Token::Sign(_)
-            | Token::Word(_)
-            | Token::Name(_)
-            | Token::Text(_)
-            | Token::Number(_)
-            | Token::Location(_)
-            | Token::Uri(_)
-            | Token::End => Ok(()),
+        let Token::Sign(sign) = cursor.peek() else { return Ok(()) };
+        if !matches!(sign.as_str(), "-" | "." | "/" | ":") {
+            return Ok(());
         }
+        let hint = "a name with other characters than letters, digits, '_' and '$' needs backticks \
+                    or double quotes";
+        Err(cursor.expected_hinting("the end of the stage's name", Some(hint.to_owned())))
     }
 }
 

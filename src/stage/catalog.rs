@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::similar::nearest;
 use crate::stage::definition::{Definition, Tombstone};
 use crate::stage::history::{History, Record, Revision, Store};
 use crate::stage::key;
@@ -455,12 +456,10 @@ impl Catalog {
                 && other != name
                 && matches!(*revision.record, StageState::Present(_) | StageState::Damaged(_))
         });
-        let limit = if name.name.chars().count() < 4 { 1 } else { 2 };
-        there
-            .map(|(other, _)| (distance(&name.name, &other.name), other))
-            .filter(|(distance, _)| *distance <= limit)
-            .min_by_key(|(distance, _)| *distance)
-            .map(|(_, other)| other.to_string())
+        // By the name alone; shown with its database.
+        let names: Vec<&StageName> = there.map(|(other, _)| other).collect();
+        let near = nearest(&name.name, names.iter().map(|other| other.name.as_str()))?;
+        names.iter().find(|other| other.name == near).map(ToString::to_string)
     }
 }
 
@@ -485,35 +484,4 @@ fn unprotected(database: &str) -> Result<()> {
         return Err(Error::ProtectedDatabase { name: database.to_owned() });
     }
     Ok(())
-}
-
-/// How many letters have to be changed, added or left out; the case of letters doesn't count.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.to_lowercase(), b.to_lowercase());
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_distance_counts_slips() {
-        for (a, b, slips) in
-            [("lake", "lake", 0), ("lake", "LAKE", 0), ("lakee", "lake", 1), ("", "ab", 2)]
-        {
-            assert_eq!(distance(a, b), slips, "{a} {b}");
-        }
-    }
 }

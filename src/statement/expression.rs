@@ -273,9 +273,9 @@ fn binary(left: Value, op: &BinaryOperator, right: Value, expr: &Expr) -> Result
             (Some(false), Some(false)) => boolean(false),
             _ => Value::Null,
         }),
-        BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply => {
-            arithmetic(&left, op, &right)
-        }
+        BinaryOperator::Plus => Ok(arithmetic(&left, &right, i64::checked_add, |a, b| a + b)),
+        BinaryOperator::Minus => Ok(arithmetic(&left, &right, i64::checked_sub, |a, b| a - b)),
+        BinaryOperator::Multiply => Ok(arithmetic(&left, &right, i64::checked_mul, |a, b| a * b)),
         BinaryOperator::Divide => Ok(match (as_number(&left), as_number(&right)) {
             (Some(_), Some(0.0)) | (None, _) | (_, None) => Value::Null,
             (Some(left), Some(right)) => Value::Double(left / right),
@@ -284,26 +284,22 @@ fn binary(left: Value, op: &BinaryOperator, right: Value, expr: &Expr) -> Result
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "its caller has only these three")]
-fn arithmetic(left: &Value, op: &BinaryOperator, right: &Value) -> Result<Value> {
-    if let (Value::Int(a), Value::Int(b)) = (left, right) {
-        let whole = match op {
-            BinaryOperator::Plus => a.checked_add(*b),
-            BinaryOperator::Minus => a.checked_sub(*b),
-            _ => a.checked_mul(*b),
-        };
-        if let Some(whole) = whole {
-            return Ok(Value::Int(whole));
-        }
+/// On whole numbers where both are and the result is one, else on floating point numbers.
+fn arithmetic(
+    left: &Value,
+    right: &Value,
+    whole: fn(i64, i64) -> Option<i64>,
+    float: fn(f64, f64) -> f64,
+) -> Value {
+    if let (Value::Int(a), Value::Int(b)) = (left, right)
+        && let Some(result) = whole(*a, *b)
+    {
+        return Value::Int(result);
     }
-    Ok(match (as_number(left), as_number(right)) {
-        (Some(a), Some(b)) => Value::Double(match op {
-            BinaryOperator::Plus => a + b,
-            BinaryOperator::Minus => a - b,
-            _ => a * b,
-        }),
+    match (as_number(left), as_number(right)) {
+        (Some(a), Some(b)) => Value::Double(float(a, b)),
         _ => Value::Null,
-    })
+    }
 }
 
 /// How two values compare: as texts without regard to case where both are texts, else as numbers;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
+use crate::similar::nearest;
 use crate::sql::options::Options;
-use crate::sql::similar::nearest;
 
 /// The kinds of files that Databend and Snowflake have.
 const TYPES: &[&str] = &[

@@ -9,10 +9,10 @@ use std::fmt;
 use crate::error::{Error, Result};
 use crate::rows::{Column, Outcome};
 use crate::session::{ClientFiles, Session};
+use crate::similar::nearest_words;
 use crate::sql::cursor::Cursor;
 use crate::sql::options::Secrets;
 use crate::sql::scan::{Mode, Scan, scan};
-use crate::sql::similar::nearest_words;
 
 pub mod alter_stage;
 pub mod create_database;
@@ -32,6 +32,7 @@ pub mod show_create_stage;
 pub mod show_databases;
 pub mod show_diagnostics;
 pub mod show_stages;
+pub mod show_tables;
 pub mod show_variables;
 pub mod use_database;
 pub mod variables;
@@ -51,6 +52,7 @@ use show_create_stage::ShowCreateStage;
 use show_databases::ShowDatabases;
 use show_diagnostics::ShowDiagnostics;
 use show_stages::ShowStages;
+use show_tables::ShowTables;
 use show_variables::ShowVariables;
 use use_database::UseDatabase;
 
@@ -87,6 +89,8 @@ pub enum Statement {
     ShowDiagnostics(ShowDiagnostics),
     /// `SHOW STAGES`
     ShowStages(ShowStages),
+    /// `SHOW TABLES`
+    ShowTables(ShowTables),
     /// `SHOW VARIABLES`, `SHOW STATUS`
     ShowVariables(ShowVariables),
     /// `BEGIN`, `COMMIT` ...: accepted, for there is nothing to roll back
@@ -166,6 +170,7 @@ impl Statement {
             Statement::ShowCreateStage(_) => show_create_stage::columns(),
             Statement::ShowDatabases(_) => show_databases::columns(),
             Statement::ShowDiagnostics(show) => show.columns(),
+            Statement::ShowTables(show) => show.columns(session)?,
             Statement::ShowVariables(_) => show_variables::columns(),
             Statement::Put(_) => return Err(Error::NotPreparable),
             Statement::AlterStage(_)
@@ -201,6 +206,7 @@ impl Statement {
             Statement::ShowDatabases(statement) => statement.execute(session).await,
             Statement::ShowDiagnostics(statement) => Ok(statement.execute()),
             Statement::ShowStages(statement) => statement.execute(session).await,
+            Statement::ShowTables(statement) => statement.execute(session).await,
             Statement::ShowVariables(statement) => statement.execute(session),
             Statement::Transaction => Ok(Outcome::done()),
             Statement::UseDatabase(statement) => statement.execute(session).await,
@@ -225,6 +231,7 @@ impl Statement {
             Statement::ShowDatabases(_) => "show_databases",
             Statement::ShowDiagnostics(_) => "show_diagnostics",
             Statement::ShowStages(_) => "show_stages",
+            Statement::ShowTables(_) => "show_tables",
             Statement::ShowVariables(_) => "show_variables",
             Statement::Transaction => "transaction",
             Statement::UseDatabase(_) => "use_database",
@@ -253,6 +260,7 @@ impl Statement {
             Statement::ShowDatabases(statement) => statement.to_string(),
             Statement::ShowDiagnostics(statement) => statement.to_string(),
             Statement::ShowStages(statement) => statement.to_string(),
+            Statement::ShowTables(statement) => statement.to_string(),
             Statement::ShowVariables(statement) => statement.to_string(),
             Statement::Transaction => "COMMIT".to_owned(),
             Statement::UseDatabase(statement) => statement.to_string(),
@@ -285,6 +293,9 @@ pub fn scan_as_it_begins(text: &str) -> Scan<'_> {
 
 /// Whether nothing but blanks, comments and `;` is left.
 fn is_blank(text: &str) -> bool {
+    if text.is_empty() {
+        return true;
+    }
     let mut rest = text;
     loop {
         let scanned = scan(rest, Mode::Plain);

@@ -11,6 +11,7 @@ use crate::sql::scan::Scan;
 use crate::statement::select::Select;
 use crate::statement::show_diagnostics::ShowDiagnostics;
 use crate::statement::show_stages::Filter;
+use crate::statement::show_tables::ShowTables;
 use crate::statement::show_variables::ShowVariables;
 use crate::statement::variables::Scope;
 use crate::statement::{Statement, set, unknown};
@@ -58,6 +59,13 @@ fn answer(ast: Ast, scan: &Scan<'_>) -> Result<Statement> {
         }
         Ast::ShowStatus { filter, global, .. } => {
             Statement::ShowVariables(show(true, global, filter)?)
+        }
+        Ast::ShowTables { full, show_options, .. } => {
+            let named = show_options.show_in.and_then(|show_in| show_in.parent_name);
+            let database = named.and_then(|name| {
+                name.0.last().and_then(|part| part.as_ident()).map(|part| part.value.clone())
+            });
+            Statement::ShowTables(ShowTables { full, database })
         }
         Ast::ShowVariable { variable } => {
             let words: Vec<String> =

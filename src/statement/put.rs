@@ -21,6 +21,8 @@
 //! `OVERWRITE=TRUE`. The client is asked for the file by LOCAL INFILE, so the file is read with the
 //! client's own rights. `LOAD DATA LOCAL INFILE` is the spelling that every driver accepts.
 //!
+//! `PARALLEL` is accepted and changes nothing yet: of one file, the parts go four at a time.
+//!
 //! The answer is a row where the client is known to take one behind an upload; the others get an OK
 //! with a sentence, for a result set there would break them.
 //!
@@ -29,6 +31,7 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::rows::{Column, Done, Outcome, Type};
 use crate::session::{ClientFiles, Fed, Session};
 use crate::sql::cursor::{Cursor, Token};
@@ -46,7 +49,8 @@ const PARALLEL: std::ops::RangeInclusive<u64> = 1..=99;
 
 /// Clients that take a result set in place of the OK behind an upload, by their `_client_name`.
 /// Found by experiment; all others lose the connection or the order of answers.
-const TAKE_ROWS: &[&str] = &["libmysql", "libmariadb", "MySqlConnector", "MariaDB Connector/J"];
+/// `libmariadb` depends on who uses it: see [`takes_rows`].
+const TAKE_ROWS: &[&str] = &["libmysql", "MySqlConnector", "MariaDB Connector/J"];
 
 /// Snowflake's eight columns.
 pub fn columns() -> Vec<Column> {
@@ -275,9 +279,19 @@ impl Put {
             return Err(Error::LocalInfileOff);
         }
         files.request(&self.path).await?;
-        match self.receive(upload, files).await? {
-            Some(report) => Ok(self.answer(session, source, &report)),
-            None => Ok(Outcome::Nothing),
+        match self.receive(upload, files).await {
+            Ok(Some(report)) => {
+                metrics::upload("mysql", report.status.name(), report.source_size);
+                Ok(self.answer(session, source, &report))
+            }
+            Ok(None) => {
+                metrics::upload("mysql", "DECLINED", 0);
+                Ok(Outcome::Nothing)
+            }
+            Err(error) => {
+                metrics::upload("mysql", "ERROR", 0);
+                Err(error)
+            }
         }
     }
 
@@ -350,11 +364,18 @@ impl Put {
     }
 }
 
-/// MariaDB's ODBC driver is `libmariadb` too, but takes rows from `SELECT` and `SHOW` alone.
+/// MariaDB's ODBC driver is `libmariadb` too, but takes rows from `SELECT` and `SHOW` alone: with
+/// rows behind an upload its next statement fails (error 2014). Newer ones call themselves `maodbc`
+/// besides; 3.1 has only this to tell it from the command line tools, that it names no program.
 fn takes_rows(session: &Session) -> bool {
     let attribute = |name| session.peer.attributes.get(name).map(String::as_str);
-    attribute("_client_name").is_some_and(|name| TAKE_ROWS.contains(&name))
-        && attribute("_client_name2") != Some("maodbc")
+    match attribute("_client_name") {
+        Some("libmariadb") => {
+            attribute("program_name").is_some() && attribute("_client_name2") != Some("maodbc")
+        }
+        Some(name) => TAKE_ROWS.contains(&name),
+        None => false,
+    }
 }
 
 /// What follows the last `/` or `\`: the client may run on either kind of system.
@@ -459,7 +480,8 @@ mod tests {
             ("LOAD DATA LOCAL INFILE '/tmp/it''s.csv' INTO STAGE @s", "/tmp/it's.csv"),
             ("LOAD DATA LOCAL INFILE ':SOURCE:1' INTO TABLE `@s/x`", ":SOURCE:1"),
         ] {
-            let Statement::Put(put) = Statement::parse(uri).unwrap() else { panic!("{uri}") };
+            let statement = Statement::parse(uri).unwrap();
+            let Statement::Put(put) = statement else { panic!("{statement:?}") };
             assert_eq!(put.path, path, "{uri}");
         }
     }

@@ -18,6 +18,7 @@
 //! that could not be deleted is a row whose result begins with `ERROR`; Databend only logs it.
 
 use std::fmt;
+use std::pin::Pin;
 
 use futures::stream::StreamExt;
 
@@ -97,7 +98,11 @@ impl Remove {
                 })
                 .boxed()
         };
-        Ok(Outcome::Rows { columns: columns(), rows })
+        // The first batch is gone before anything is answered: a client that doesn't read the rows
+        // finds nothing of it either.
+        let mut rows = rows.peekable();
+        Pin::new(&mut rows).peek().await;
+        Ok(Outcome::Rows { columns: columns(), rows: rows.boxed() })
     }
 }
 

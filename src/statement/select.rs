@@ -16,7 +16,7 @@ use sqlparser::ast::{
 };
 
 use crate::error::{Error, Result};
-use crate::rows::{Column, Outcome, Row};
+use crate::rows::{Column, Outcome, Row, Type, Value};
 use crate::session::Session;
 use crate::statement::expression::{Condition, Names, evaluate};
 
@@ -52,12 +52,41 @@ fn body(expr: &SetExpr, session: &Session) -> Result<(Vec<Column>, Vec<Row>)> {
         SetExpr::Select(select) => one_select(select, session),
         SetExpr::Query(query) => Select((**query).clone()).run(session),
         SetExpr::SetOperation { op: SetOperator::Union, left, right, .. } => {
-            let (columns, mut rows) = body(left, session)?;
-            rows.extend(body(right, session)?.1);
-            Ok((columns, rows))
+            let (columns, rows) = body(left, session)?;
+            let (others, more) = body(right, session)?;
+            union(columns, rows, others, more)
         }
         other => Err(Error::Unsupported { what: format!("The query {other}"), hint: None }),
     }
+}
+
+/// The rows of both, under the names of the first, with types that hold the values of both.
+fn union(
+    mut columns: Vec<Column>,
+    mut rows: Vec<Row>,
+    others: Vec<Column>,
+    more: Vec<Row>,
+) -> Result<(Vec<Column>, Vec<Row>)> {
+    if columns.len() != others.len() {
+        return Err(Error::DifferentColumns);
+    }
+    rows.extend(more);
+    for (index, (column, other)) in columns.iter_mut().zip(others).enumerate() {
+        match (column.ty, other.ty) {
+            (ours, theirs) if ours == theirs => {}
+            (_, Type::Null) => {}
+            (Type::Null, theirs) => column.ty = theirs,
+            (_, _) => {
+                column.ty = Type::Text;
+                for value in rows.iter_mut().filter_map(|row| row.get_mut(index)) {
+                    if *value != Value::Null {
+                        *value = Value::Text(value.to_string());
+                    }
+                }
+            }
+        }
+    }
+    Ok((columns, rows))
 }
 
 fn one_select(select: &SelectBody, session: &Session) -> Result<(Vec<Column>, Vec<Row>)> {

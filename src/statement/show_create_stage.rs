@@ -78,7 +78,8 @@ fn push_options(text: &mut String, clause: &str, options: Vec<(String, String)>)
         .into_iter()
         .map(|(key, value)| {
             // A list is kept in the form in which it is written.
-            let value = if value.starts_with('(') { value } else { literal::text(&value) };
+            let is_list = key == "NULL_IF" && value.starts_with('(');
+            let value = if is_list { value } else { literal::text(&value) };
             format!("{} = {value}", literal::name(&key))
         })
         .collect();

@@ -21,18 +21,14 @@ pub struct Gzip {
 }
 
 impl Default for Gzip {
+    /// An empty stream.
     fn default() -> Gzip {
-        Gzip::new()
+        let encoder = GzBuilder::new().write(Vec::new(), Compression::new(LEVEL));
+        Gzip { encoder: Some(encoder) }
     }
 }
 
 impl Gzip {
-    /// An empty stream.
-    pub fn new() -> Gzip {
-        let encoder = GzBuilder::new().write(Vec::new(), Compression::new(LEVEL));
-        Gzip { encoder: Some(encoder) }
-    }
-
     /// Takes a block; gives what has come out, which may be nothing yet. Runs on a thread for
     /// blocking work, for a megabyte takes milliseconds.
     pub async fn push(&mut self, block: Bytes) -> Result<Bytes> {
@@ -75,7 +71,7 @@ mod tests {
     use super::*;
 
     async fn gzip(blocks: &[&[u8]]) -> Vec<u8> {
-        let mut stream = Gzip::new();
+        let mut stream = Gzip::default();
         let mut out = Vec::new();
         for block in blocks {
             out.extend(stream.push(Bytes::copy_from_slice(block)).await.unwrap());

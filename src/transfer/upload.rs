@@ -182,7 +182,7 @@ impl Upload {
             return Ok(());
         }
         let writer = self.files.create(&plan.target, self.options.overwrite).await?;
-        let gzip = (plan.source != plan.stored).then(Gzip::new);
+        let gzip = (plan.source != plan.stored).then(Gzip::default);
         self.state = State::Writing(plan, Box::new(Sink { writer, gzip, stored: 0 }));
         Ok(())
     }
