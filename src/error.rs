@@ -150,6 +150,25 @@ pub enum Error {
         /// The name that was asked for.
         file: String,
     },
+    /// A pattern that no file matches.
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A file that is declared to be compressed, and is not in that way.
+    NotAsDeclared {
+        /// The file.
+        file: String,
+        /// How it is said to be compressed.
+        declared: &'static str,
+        /// How its first bytes look.
+        found: &'static str,
+    },
+    /// Two files of one statement that would get one name.
+    Collision {
+        /// The name on the stage.
+        target: String,
+    },
     /// The client says that it never sends local files.
     LocalInfileOff,
     /// The stage has a file of this name already.
@@ -355,6 +374,13 @@ impl fmt::Display for Error {
                 "No data received for '{file}': the file is missing, unreadable or empty, or \
                  LOCAL INFILE is off in the client"
             ),
+            Error::NoMatch { pattern } => write!(f, "No file matches '{pattern}'"),
+            Error::NotAsDeclared { file, declared, found } => {
+                write!(f, "'{file}' is declared to be {declared}, but begins like {found}")
+            }
+            Error::Collision { target } => {
+                write!(f, "COLLISION: another file of this statement has the target '{target}' too")
+            }
             Error::LocalInfileOff => f.write_str(
                 "Loading local data is disabled; this must be enabled on both the client and \
                  server sides",
@@ -434,7 +460,11 @@ impl Error {
             }
             Error::BadPattern { .. } => code(1139, "42000"),
             Error::UrlNotAllowed { .. } => code(1290, "HY000"),
-            Error::NoData { .. } | Error::UnknownFile { .. } => code(1017, "HY000"),
+            Error::NoData { .. } | Error::NoMatch { .. } | Error::UnknownFile { .. } => {
+                code(1017, "HY000")
+            }
+            Error::NotAsDeclared { .. } => code(1366, "HY000"),
+            Error::Collision { .. } => code(1062, "23000"),
             Error::LocalInfileOff => code(3948, "42000"),
             Error::FileExists { .. } => code(1086, "HY000"),
             Error::Storage { kind, .. } => kind.code(),
@@ -489,6 +519,15 @@ impl Error {
                  ALLOW_EMPTY=TRUE"
                     .to_owned(),
             ),
+            Error::NoMatch { .. } => Some(
+                "for a file that really has '*', '?' or '[' in its name, add GLOB=FALSE".to_owned(),
+            ),
+            Error::NotAsDeclared { .. } => {
+                Some("leave SOURCE_COMPRESSION out to have it found out".to_owned())
+            }
+            Error::Collision { .. } => {
+                Some("KEEP_PATHS=TRUE keeps the directories below the pattern".to_owned())
+            }
             Error::LocalInfileOff => {
                 Some("start mysql with --local-infile=1, or set your driver's option".to_owned())
             }

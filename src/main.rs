@@ -67,11 +67,10 @@ fn main() -> ExitCode {
     let CommandLine { command: Command::Serve(options) } = CommandLine::parse();
     let wanted =
         EnvFilter::try_from_env("STAGEWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let stderr = fmt::layer().with_ansi(std::io::stderr().is_terminal());
     tracing_subscriber::registry()
         .with(wanted)
         .with(filter_fn(may_be_logged))
-        .with(stderr.with_writer(std::io::stderr))
+        .with(fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr))
         .init();
     match run(options) {
         Ok(()) => ExitCode::SUCCESS,

@@ -60,6 +60,8 @@ fn status(error: &Error) -> StatusCode {
         | Error::BadPattern { .. }
         | Error::BadUrl { .. }
         | Error::NoData { .. }
+        | Error::NoMatch { .. }
+        | Error::NotAsDeclared { .. }
         | Error::LocalInfileOff
         | Error::UnknownVariable { .. }
         | Error::ReadOnlyVariable { .. }
@@ -86,6 +88,7 @@ fn status(error: &Error) -> StatusCode {
         Error::StageExists { .. }
         | Error::DatabaseExists { .. }
         | Error::FileExists { .. }
+        | Error::Collision { .. }
         | Error::Conflict { .. } => StatusCode::CONFLICT,
         Error::PacketTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Storage { kind, .. } => match kind {
