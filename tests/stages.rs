@@ -109,7 +109,7 @@ async fn put_as(files: &Arc<Files>, name: &str, text: &str, overwrite: bool) -> 
 fn size(committed: &Committed) -> Option<u64> {
     match committed {
         Committed::Written { size, .. } => Some(*size),
-        Committed::Exists => None,
+        Committed::Exists | Committed::Same => None,
     }
 }
 

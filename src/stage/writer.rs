@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use futures::stream::StreamExt;
 use opendal::{Metadata, Writer};
 use tokio::sync::{mpsc, oneshot};
 
@@ -57,6 +58,8 @@ pub enum Committed {
     },
     /// It was not to be overwritten, and somebody else's file is there. Nothing of ours is left.
     Exists,
+    /// It was to be overwritten, and what is there already is the same. It stays, with its time.
+    Same,
 }
 
 enum Step {
@@ -242,6 +245,9 @@ impl Upload {
             return Ok(Committed::Exists);
         }
         let digested = std::mem::take(&mut self.digests).finish().await?;
+        if self.overwrite && self.is_there(&digest::hex(&digested.md5)).await {
+            return Ok(Committed::Same);
+        }
         let closed = if files.local.is_some() {
             let _kept = files.uploads.directories.read().await;
             files.check_present(&self.path)?;
@@ -267,6 +273,23 @@ impl Upload {
             }
             Err(error) => Err(files.fault("write", &self.path, &error)),
         }
+    }
+
+    /// Whether a file of this size and MD5 is there. That it can't be found out is no failure: the
+    /// file is then written again.
+    async fn is_there(&self, md5: &str) -> bool {
+        let Ok(path) = StagePath::new(self.path.as_str()) else { return false };
+        let found = match self.files.stat(&path).await {
+            Ok(Some(entry)) if entry.size != self.size => None,
+            Ok(Some(entry)) if entry.md5.is_some() || self.files.marks.is_none() => Some(entry),
+            // Only a listing knows the marks.
+            Ok(Some(_)) => match self.files.list(&path).next().await {
+                Some(Ok(entry)) if entry.path == self.path => Some(entry),
+                Some(_) | None => None,
+            },
+            Ok(None) | Err(_) => None,
+        };
+        found.is_some_and(|entry| entry.size == self.size && entry.md5.as_deref() == Some(md5))
     }
 
     async fn is_taken(&self, key: &str) -> Result<bool> {
