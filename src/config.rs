@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +33,39 @@ pub struct Config {
     pub secret_key_file: Option<PathBuf>,
     /// Bounds on what one client can take.
     pub limits: Limits,
+    /// How files travel.
+    pub transfer: Transfer,
+}
+
+/// How files travel.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Transfer {
+    /// Level of `AUTO_COMPRESS = TRUE | GZIP`, 1 (fast) to 9.
+    pub gzip_level: u32,
+    /// Level of `AUTO_COMPRESS = ZSTD`, 1 (fast) to 19.
+    pub zstd_level: i32,
+    /// Whether wildcards in `PUT` are expanded on the server's own file system, for clients on the
+    /// same host. Names only: what is in a file always comes from the client.
+    pub expand_wildcards: Expand,
+}
+
+/// When the server expands wildcards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Expand {
+    /// While the server listens on loopback alone.
+    Auto,
+    /// For every client on loopback.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Default for Transfer {
+    fn default() -> Transfer {
+        Transfer { gzip_level: 1, zstd_level: 3, expand_wildcards: Expand::Auto }
+    }
 }
 
 /// A URL with the connection options that a stage's `CONNECTION=(...)` has.
@@ -138,6 +171,7 @@ struct File {
     external: External,
     secret_key_file: Option<PathBuf>,
     limits: Limits,
+    transfer: Transfer,
 }
 
 /// What the command line and the environment said; each wins over the file.
@@ -182,12 +216,35 @@ impl Config {
             secret_key: overrides.secret_key,
             secret_key_file: file.secret_key_file,
             limits: file.limits,
+            transfer: file.transfer,
         };
         config.check()?;
         Ok(config)
     }
 
+    /// Whether wildcards are expanded for a client at this address.
+    pub fn expands_wildcards_for(&self, client: IpAddr) -> bool {
+        let home = self.mysql_addr.ip().is_loopback();
+        client.is_loopback()
+            && match self.transfer.expand_wildcards {
+                Expand::Auto => home,
+                Expand::Always => true,
+                Expand::Never => false,
+            }
+    }
+
     fn check(&self) -> Result<()> {
+        for (name, found, most) in [
+            ("gzip_level", i64::from(self.transfer.gzip_level), 9),
+            ("zstd_level", i64::from(self.transfer.zstd_level), 19),
+        ] {
+            if !(1..=most).contains(&found) {
+                return Err(Error::Startup {
+                    what: format!("transfer.{name} is {found}"),
+                    hint: format!("give a number from 1 to {most}"),
+                });
+            }
+        }
         for (name, addr) in [("mysql_addr", self.mysql_addr), ("http_addr", self.http_addr)] {
             if !addr.ip().is_loopback() && self.root_password.is_empty() {
                 return Err(Error::Startup {

@@ -150,6 +150,25 @@ pub enum Error {
         /// The name that was asked for.
         file: String,
     },
+    /// A pattern that no file matches.
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A file that is declared to be compressed, and is not in that way.
+    NotAsDeclared {
+        /// The file.
+        file: String,
+        /// How it is said to be compressed.
+        declared: &'static str,
+        /// How its first bytes look.
+        found: &'static str,
+    },
+    /// Two files of one statement that would get one name.
+    Collision {
+        /// The name on the stage.
+        target: String,
+    },
     /// The client says that it never sends local files.
     LocalInfileOff,
     /// The stage has a file of this name already.
@@ -241,6 +260,8 @@ pub enum Error {
     },
     /// A packet that does not follow the protocol.
     MalformedPacket,
+    /// An answer to the greeting that can't be read.
+    BadHandshake,
     /// A packet whose number is not the next one.
     OutOfOrder,
     /// A statement that is not UTF-8.
@@ -353,6 +374,13 @@ impl fmt::Display for Error {
                 "No data received for '{file}': the file is missing, unreadable or empty, or \
                  LOCAL INFILE is off in the client"
             ),
+            Error::NoMatch { pattern } => write!(f, "No file matches '{pattern}'"),
+            Error::NotAsDeclared { file, declared, found } => {
+                write!(f, "'{file}' is declared to be {declared}, but begins like {found}")
+            }
+            Error::Collision { target } => {
+                write!(f, "COLLISION: another file of this statement has the target '{target}' too")
+            }
             Error::LocalInfileOff => f.write_str(
                 "Loading local data is disabled; this must be enabled on both the client and \
                  server sides",
@@ -396,6 +424,7 @@ impl fmt::Display for Error {
                 write!(f, "Got a packet bigger than 'max_allowed_packet' ({limit} bytes)")
             }
             Error::MalformedPacket => f.write_str("Malformed communication packet"),
+            Error::BadHandshake => f.write_str("Bad handshake"),
             Error::OutOfOrder => f.write_str("Got packets out of order"),
             Error::NotUtf8 { bytes } => write!(f, "Invalid utf8mb4 character string: '{bytes}'"),
             Error::UnknownCommand { command } => write!(f, "Unknown command {command}"),
@@ -431,7 +460,11 @@ impl Error {
             }
             Error::BadPattern { .. } => code(1139, "42000"),
             Error::UrlNotAllowed { .. } => code(1290, "HY000"),
-            Error::NoData { .. } | Error::UnknownFile { .. } => code(1017, "HY000"),
+            Error::NoData { .. } | Error::NoMatch { .. } | Error::UnknownFile { .. } => {
+                code(1017, "HY000")
+            }
+            Error::NotAsDeclared { .. } => code(1366, "HY000"),
+            Error::Collision { .. } => code(1062, "23000"),
             Error::LocalInfileOff => code(3948, "42000"),
             Error::FileExists { .. } => code(1086, "HY000"),
             Error::Storage { kind, .. } => kind.code(),
@@ -449,6 +482,7 @@ impl Error {
             Error::WrongParameters => code(1210, "HY000"),
             Error::PacketTooLarge { .. } => code(1153, "08S01"),
             Error::MalformedPacket => code(1835, "HY000"),
+            Error::BadHandshake => code(1043, "08S01"),
             Error::OutOfOrder => code(1156, "08S01"),
             Error::NotUtf8 { .. } => code(1300, "HY000"),
             Error::UnknownCommand { .. } => code(1047, "08S01"),
@@ -485,6 +519,15 @@ impl Error {
                  ALLOW_EMPTY=TRUE"
                     .to_owned(),
             ),
+            Error::NoMatch { .. } => Some(
+                "for a file that really has '*', '?' or '[' in its name, add GLOB=FALSE".to_owned(),
+            ),
+            Error::NotAsDeclared { .. } => {
+                Some("leave SOURCE_COMPRESSION out to have it found out".to_owned())
+            }
+            Error::Collision { .. } => {
+                Some("KEEP_PATHS=TRUE keeps the directories below the pattern".to_owned())
+            }
             Error::LocalInfileOff => {
                 Some("start mysql with --local-infile=1, or set your driver's option".to_owned())
             }
@@ -519,6 +562,7 @@ impl Error {
             | Error::WrongParameters
             | Error::PacketTooLarge { .. }
             | Error::MalformedPacket
+            | Error::BadHandshake
             | Error::OutOfOrder
             | Error::NotUtf8 { .. }
             | Error::UnknownCommand { .. }
@@ -544,6 +588,15 @@ impl Error {
         }
         truncate(&mut text, MAX_MESSAGE_BYTES);
         text
+    }
+
+    /// The sentence for the log. What could not be understood may be a secret in a wrong place.
+    pub fn logged(&self) -> String {
+        if let Error::Syntax { expected, .. } = self {
+            format!("Syntax error: expected {expected}")
+        } else {
+            self.to_string()
+        }
     }
 
     /// What the log may say beyond the sentence.

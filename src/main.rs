@@ -15,7 +15,11 @@ use stagewire::{http, metrics, server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// Named stages for files on any storage, for every MySQL client.
 #[derive(Parser)]
@@ -73,11 +77,7 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Serve(options) => {
-            tracing_subscriber::fmt()
-                .with_env_filter(log_filter())
-                .with_ansi(std::io::stderr().is_terminal())
-                .with_writer(std::io::stderr)
-                .init();
+            start_log();
             match run(options) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => complain(&error, error.hint()),
@@ -123,11 +123,23 @@ fn companion(command: impl Future<Output = client::Result<bool>>) -> ExitCode {
     ended
 }
 
-/// What `STAGEWIRE_LOG` asks for, but never sqlparser's own words: it repeats statements with the
-/// passwords in them.
-fn log_filter() -> EnvFilter {
-    let wanted = std::env::var("STAGEWIRE_LOG").unwrap_or_else(|_| "info".to_owned());
-    EnvFilter::new(format!("{wanted},sqlparser=off"))
+fn start_log() {
+    let wanted =
+        EnvFilter::try_from_env("STAGEWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::registry()
+        .with(wanted)
+        .with(filter_fn(may_be_logged))
+        .with(fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr))
+        .init();
+}
+
+/// Libraries that print credentials or whole statements when asked for their debug messages.
+const INDISCREET: &[&str] = &["reqsign", "sqlparser"];
+
+/// Whatever `STAGEWIRE_LOG` asks for.
+fn may_be_logged(message: &Metadata<'_>) -> bool {
+    *message.level() <= Level::INFO
+        || INDISCREET.iter().all(|library| !message.target().starts_with(library))
 }
 
 fn run(options: Serve) -> Result<()> {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
-use crate::rows::{Column, Outcome, Value};
+use crate::rows::{Column, Done, Outcome, Row, Value};
 use crate::sql::literal;
 use crate::sql::location::Area;
 use crate::sql::name::QualifiedName;
@@ -20,7 +20,7 @@ use crate::stage::definition::Definition;
 use crate::stage::files::Files;
 use crate::stage::name::{DEFAULT_DATABASE, StageName};
 use crate::stage::{Created, IfExists, Listed};
-use crate::statement::variables::Variables;
+use crate::statement::variables::{Scope, Variables};
 use crate::statement::{self, Statement};
 
 /// The way from a statement to the files on the client's side (LOCAL INFILE). A statement never
@@ -29,6 +29,10 @@ use crate::statement::{self, Statement};
 pub trait ClientFiles: Send {
     /// Asks the client for a file. `name` is the raw path as the statement had it, never a URL.
     async fn request(&mut self, name: &str) -> Result<()>;
+
+    /// Acknowledges the file that has ended, with more to come in the same statement: for clients
+    /// that expect an answer before they are asked for the next file.
+    async fn acknowledge(&mut self, done: &Done) -> Result<()>;
 
     /// The next block of the file that was asked for. After `End` or `Declined` the request is
     /// over; whoever drops a request half-way calls [`ClientFiles::drain`].
@@ -60,6 +64,10 @@ pub struct NoFiles;
 impl ClientFiles for NoFiles {
     async fn request(&mut self, _name: &str) -> Result<()> {
         Err(Error::LocalInfileOff)
+    }
+
+    async fn acknowledge(&mut self, _done: &Done) -> Result<()> {
+        Ok(())
     }
 
     async fn next(&mut self) -> Result<Fed> {
@@ -110,6 +118,10 @@ pub struct Session {
     pub database: Option<String>,
     /// What it has set.
     pub variables: Variables,
+    /// What became of each file of the last `PUT`: the rows of `SHOW LAST TRANSFER`.
+    pub last_transfer: Vec<Row>,
+    /// What `SHOW WARNINGS` shows: level, number, message.
+    pub warnings: Vec<(&'static str, u16, String)>,
     /// Its temporary stages. They hide others of the same name.
     temporary: Vec<Arc<Definition>>,
 }
@@ -122,6 +134,8 @@ impl Session {
             peer,
             database: Some(DEFAULT_DATABASE.to_owned()),
             variables: Variables::default(),
+            last_transfer: Vec::new(),
+            warnings: Vec::new(),
             temporary: Vec::new(),
         }
     }
@@ -186,6 +200,12 @@ impl Session {
         }
         self.database = Some(name.to_owned());
         Ok(())
+    }
+
+    /// Whether `autocommit` is on.
+    pub fn autocommit(&self) -> bool {
+        let value = self.variables.get(self, Scope::Session, "autocommit");
+        !matches!(value, Ok(Value::Int(0)))
     }
 
     /// The text of `COM_STATISTICS`, in MySQL's form.
@@ -360,7 +380,10 @@ impl Session {
             Err(error) if error.is_ours() => {
                 tracing::error!(connection, elapsed_us, statement, %error, detail = error.detail(), "failed");
             }
-            Err(error) => tracing::info!(connection, elapsed_us, statement, %error, "refused"),
+            Err(error) => {
+                let error = error.logged();
+                tracing::info!(connection, elapsed_us, statement, error, "refused");
+            }
         }
     }
 }

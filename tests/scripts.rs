@@ -6,6 +6,7 @@
 //! - `c2: connect client=pymysql user=root password=x files=off` connects first, in another way.
 //! - `c2: close`, `restart`
 //! - `file /tmp/a.csv "content"`, `file /tmp/big size=1000`: what the client has.
+//! - `disk "a.csv" "content"`: a file that client and server both see, as `$DISK/a.csv` in SQL
 //! - `prepare "SQL"`, `execute "SQL" value ...`
 //! - `http PUT /path header=value ... file:a.csv="content"`
 //!
@@ -165,7 +166,10 @@ impl Script {
         let addr = self.server().addr;
         let mut client = Client::with(addr, options)?;
         let files = self.files.clone();
-        client.serve_files(move |path| files.lock().expect("no panic").get(path).cloned());
+        client.serve_files(move |path| {
+            let given = files.lock().expect("no panic").get(path).cloned();
+            given.or_else(|| std::fs::read(path).ok())
+        });
         self.clients.insert(name.to_owned(), client);
         Ok(())
     }
@@ -185,7 +189,9 @@ impl Script {
                 options.iter().map(|(key, value)| format!("{key}='{value}'")).collect();
             write!(external, " CONNECTION=({})", options.join(" "))?;
         }
+        let disk = self.dir.path().join("disk").display().to_string();
         let sql = sql.replace("$EXTERNAL", &external).replace("$URL", &self.url("files"));
+        let sql = sql.replace("$DISK", &disk);
         let responses = self.client(client).query(&sql);
         self.show(responses)
     }
@@ -308,6 +314,13 @@ impl Runner for Script {
                     }
                 };
                 self.files.lock().map_err(|_| "poisoned")?.insert(path, content);
+                Ok(String::new())
+            }
+            "disk" => {
+                let name = args.next_pos().ok_or("a path")?;
+                let path = self.dir.path().join("disk").join(name);
+                std::fs::create_dir_all(path.parent().ok_or("a directory")?)?;
+                std::fs::write(path, args.next_pos().unwrap_or_default())?;
                 Ok(String::new())
             }
             "prepare" => {

@@ -60,6 +60,8 @@ fn status(error: &Error) -> StatusCode {
         | Error::BadPattern { .. }
         | Error::BadUrl { .. }
         | Error::NoData { .. }
+        | Error::NoMatch { .. }
+        | Error::NotAsDeclared { .. }
         | Error::LocalInfileOff
         | Error::UnknownVariable { .. }
         | Error::ReadOnlyVariable { .. }
@@ -71,6 +73,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::UnknownPrepared { .. }
         | Error::WrongParameters
         | Error::MalformedPacket
+        | Error::BadHandshake
         | Error::OutOfOrder
         | Error::NotUtf8 { .. }
         | Error::UnknownCommand { .. }
@@ -85,6 +88,7 @@ fn status(error: &Error) -> StatusCode {
         Error::StageExists { .. }
         | Error::DatabaseExists { .. }
         | Error::FileExists { .. }
+        | Error::Collision { .. }
         | Error::Conflict { .. } => StatusCode::CONFLICT,
         Error::PacketTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Storage { kind, .. } => match kind {

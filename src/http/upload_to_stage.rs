@@ -25,12 +25,15 @@ use uuid::Uuid;
 
 use super::answer::Failure;
 use crate::access::ROOT;
+use crate::config;
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
 use crate::sql::location::{Area, Location};
 use crate::stage::files::Files;
 use crate::stage::name::{DEFAULT_DATABASE, StageName, StagePath};
+use crate::transfer::compression::Compression;
+use crate::transfer::encoder::AutoCompress;
 use crate::transfer::upload::{Options, Status, Upload};
 
 /// Files of one request: each holds a part of its content in memory until all have come.
@@ -154,8 +157,13 @@ impl Form {
                 why: format!("A request takes at most {MAX_FILES} files; send the rest in another"),
             });
         }
-        let options =
-            Options { auto_compress: false, source_compression: None, overwrite: self.overwrite };
+        let options = Options {
+            auto_compress: AutoCompress::No,
+            transfer: config::Transfer::default(),
+            // As it comes: whatever it is.
+            source_compression: Some(Compression::None),
+            overwrite: self.overwrite,
+        };
         let upload = Upload::new(self.files.clone(), self.dir.clone(), &name, options)?;
         if upload.skipped_already().await?.is_some() {
             return Err(Error::FileExists { path: self.dir.join(&name)?.to_string() });

@@ -65,6 +65,12 @@ pub(super) struct HandshakeResponse {
 impl HandshakeResponse {
     /// Reads the packet. Capabilities that the server did not offer are not believed.
     pub(super) fn parse(payload: &[u8]) -> Result<HandshakeResponse> {
+        HandshakeResponse::read(payload).map_err(|error| {
+            if matches!(error, Error::MalformedPacket) { Error::BadHandshake } else { error }
+        })
+    }
+
+    fn read(payload: &[u8]) -> Result<HandshakeResponse> {
         let mut fields = Fields::of(payload);
         let wanted = match fields.clone().u32() {
             Ok(bits) => Capabilities(bits),

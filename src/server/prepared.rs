@@ -19,6 +19,8 @@ const MAX_STATEMENTS: usize = 16_382;
 pub(super) struct Statements {
     statements: HashMap<u32, Statement>,
     last_id: u32,
+    /// Bytes of their texts.
+    text_bytes: usize,
     /// Bytes of long data that wait for an EXECUTE.
     long_bytes: usize,
 }
@@ -34,14 +36,15 @@ struct Statement {
 }
 
 impl Statements {
-    /// Keeps a statement.
-    pub(super) fn insert(&mut self, prepared: Arc<Prepared>) -> Result<u32> {
+    /// Keeps a statement, as long as the texts of all have at most `limit` bytes.
+    pub(super) fn insert(&mut self, prepared: Arc<Prepared>, limit: usize) -> Result<u32> {
         if self.statements.len() >= MAX_STATEMENTS {
-            return Err(Error::Unsupported {
-                what: format!("More than {MAX_STATEMENTS} prepared statements in one connection"),
-                hint: Some("close those that are not needed any more".to_owned()),
-            });
+            return Err(too_many(&format!("{MAX_STATEMENTS} prepared statements")));
         }
+        if prepared.sql.len() > limit.saturating_sub(self.text_bytes) {
+            return Err(too_many(&format!("{limit} bytes of prepared statements")));
+        }
+        self.text_bytes += prepared.sql.len();
         loop {
             self.last_id = self.last_id.wrapping_add(1);
             if self.last_id != 0 && !self.statements.contains_key(&self.last_id) {
@@ -57,6 +60,7 @@ impl Statements {
     /// Forgets a statement.
     pub(super) fn close(&mut self, id: u32) {
         if let Some(mut statement) = self.statements.remove(&id) {
+            self.text_bytes -= statement.prepared.sql.len();
             self.long_bytes -=
                 statement.take_long_data().values().map(BytesMut::len).sum::<usize>();
         }
@@ -65,6 +69,7 @@ impl Statements {
     /// Forgets all.
     pub(super) fn clear(&mut self) {
         self.statements.clear();
+        self.text_bytes = 0;
         self.long_bytes = 0;
     }
 
@@ -103,6 +108,13 @@ impl Statements {
         }
         let values = statement.values(parameters, long_data)?;
         Ok((statement.prepared.clone(), values))
+    }
+}
+
+fn too_many(what: &str) -> Error {
+    Error::Unsupported {
+        what: format!("More than {what} in one connection"),
+        hint: Some("close those that are not needed any more".to_owned()),
     }
 }
 
@@ -155,7 +167,7 @@ mod tests {
             places: vec![0; parameters],
             columns: Vec::new(),
         };
-        let id = statements.insert(Arc::new(prepared)).expect("room");
+        let id = statements.insert(Arc::new(prepared), 99).expect("room");
         (statements, id)
     }
 
@@ -183,6 +195,20 @@ mod tests {
         assert!(matches!(error, Error::PacketTooLarge { limit: 4 }));
         assert!(statements.execute(id, b"\0\x01\xFC\0\x01a").is_ok());
         assert_eq!(statements.long_bytes, 0);
+    }
+
+    #[test]
+    fn texts_are_bounded_together() {
+        let mut statements = Statements::default();
+        let text = |sql: &str| {
+            Arc::new(Prepared { sql: sql.to_owned(), places: Vec::new(), columns: Vec::new() })
+        };
+        let first = statements.insert(text("SELECT 1"), 10).expect("room");
+        assert!(statements.insert(text("SELECT 2"), 10).is_err());
+        statements.close(first);
+        assert!(statements.insert(text("SELECT 12"), 10).is_ok());
+        statements.clear();
+        assert!(statements.insert(text("SELECT 123"), 10).is_ok());
     }
 
     #[test]

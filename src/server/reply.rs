@@ -39,10 +39,24 @@ pub(super) struct Reply<'g, S> {
 }
 
 impl<'g, S: Stream> Reply<'g, S> {
-    /// To the client of this gate. `more`: the answer to another statement follows.
-    pub(super) fn new(gate: &'g GateHandle<S>, more: bool) -> Reply<'g, S> {
-        let status = if more { AUTOCOMMIT | MORE_RESULTS } else { AUTOCOMMIT };
-        Reply { gate, capabilities: gate.capabilities(), status }
+    /// To the client of this gate.
+    pub(super) fn new(gate: &'g GateHandle<S>) -> Reply<'g, S> {
+        Reply { gate, capabilities: gate.capabilities(), status: AUTOCOMMIT }
+    }
+
+    /// Says what the session's `autocommit` is: drivers believe the answers, not the variable.
+    pub(super) fn autocommit(self, on: bool) -> Reply<'g, S> {
+        self.with(AUTOCOMMIT, on)
+    }
+
+    /// Says whether the answer to another statement follows.
+    pub(super) fn more(self, more: bool) -> Reply<'g, S> {
+        self.with(MORE_RESULTS, more)
+    }
+
+    fn with(self, flag: u16, on: bool) -> Reply<'g, S> {
+        let status = if on { self.status | flag } else { self.status & !flag };
+        Reply { status, ..self }
     }
 
     /// Writes what a statement answers; `false` if that is an ERR, after which nothing follows.
@@ -332,7 +346,7 @@ mod tests {
             far.read_to_end(&mut bytes).await.expect("bytes");
             bytes
         });
-        Reply::new(&gate, false).outcome(outcome, protocol).await.expect("a client that reads");
+        Reply::new(&gate).outcome(outcome, protocol).await.expect("a client that reads");
         gate.farewell().await;
         drop(gate);
         let bytes = reader.await.expect("no panic");
@@ -395,9 +409,7 @@ mod tests {
         let rows = stream::pending().boxed();
         let outcome = Ok(Outcome::Rows { columns: vec![Column::new("n", Type::UInt)], rows });
         let answer =
-            tokio::spawn(
-                async move { Reply::new(&gate, false).outcome(outcome, Protocol::Text).await },
-            );
+            tokio::spawn(async move { Reply::new(&gate).outcome(outcome, Protocol::Text).await });
         let mut head = [0; 5];
         far.read_exact(&mut head).await.expect("a head");
         assert_eq!(head, [1, 0, 0, 1, 1]);
@@ -410,7 +422,7 @@ mod tests {
         let gate = GateHandle::logged_in(near, &Limits::default(), HandshakeResponse::default());
         for more in [true, false] {
             let done = Ok(Outcome::done());
-            let reply = Reply::new(&gate, more);
+            let reply = Reply::new(&gate).more(more);
             assert!(reply.outcome(done, Protocol::Text).await.expect("written"));
         }
         gate.flush().await.expect("sent");

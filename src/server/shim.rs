@@ -129,7 +129,7 @@ impl<S: Stream> Connection<S> {
             self.gate.refuse(&error);
             return self.gate.flush().await;
         }
-        Reply::new(&self.gate, false).ok(&Done::default());
+        Reply::new(&self.gate).ok(&Done::default());
         self.gate.admit();
         Ok(())
     }
@@ -138,11 +138,11 @@ impl<S: Stream> Connection<S> {
     async fn answer(&mut self) -> io::Result<()> {
         let Some(command) = self.gate.take_command() else { return Ok(()) };
         let Some(session) = &mut self.session else { return Err(never("a command")) };
-        let reply = Reply::new(&self.gate, false);
+        let reply = Reply::new(&self.gate).autocommit(session.autocommit());
         let done = match command {
             Command::Query(sql) => return self.query(sql).await,
             Command::Execute { id, parameters } => return self.execute(id, &parameters).await,
-            Command::Prepare(sql) => return self.prepare(sql),
+            Command::Prepare(sql) => return self.prepare(&sql),
             Command::SendLongData { id, parameter, data } => {
                 let limit = self.instance.config.limits.max_allowed_packet;
                 self.statements.long_data(id, parameter, &data, limit);
@@ -187,7 +187,8 @@ impl<S: Stream> Connection<S> {
             Command::Malformed(error) => Err(error),
         };
         match done {
-            Ok(()) => reply.ok(&Done::default()),
+            // After it: COM_RESET_CONNECTION may have changed it.
+            Ok(()) => reply.autocommit(session.autocommit()).ok(&Done::default()),
             Err(error) => reply.err(&error),
         }
         Ok(())
@@ -198,7 +199,7 @@ impl<S: Stream> Connection<S> {
         let mut rest = match utf8(&sql) {
             Ok(sql) => sql,
             Err(error) => {
-                Reply::new(&self.gate, false).err(&error);
+                Reply::new(&self.gate).err(&error);
                 return Ok(());
             }
         };
@@ -214,22 +215,21 @@ impl<S: Stream> Connection<S> {
             if self.gate.declined() {
                 return Ok(());
             }
-            let reply = Reply::new(&self.gate, !rest.is_empty());
+            let reply = Reply::new(&self.gate);
+            let reply = reply.autocommit(session.autocommit()).more(!rest.is_empty());
             if !reply.outcome(outcome, Protocol::Text).await? || rest.is_empty() {
                 return Ok(());
             }
         }
     }
 
-    fn prepare(&mut self, sql: Bytes) -> io::Result<()> {
+    fn prepare(&mut self, sql: &[u8]) -> io::Result<()> {
         let Some(session) = &mut self.session else { return Err(never("a statement")) };
-        let reply = Reply::new(&self.gate, false);
-        let prepared = match utf8(&sql) {
-            Ok(sql) => session.prepare(sql),
-            Err(error) => Err(error),
-        };
+        let reply = Reply::new(&self.gate).autocommit(session.autocommit());
+        let limit = self.instance.config.limits.max_allowed_packet;
+        let prepared = utf8(sql).and_then(|sql| session.prepare(sql));
         let answered = prepared.map(Arc::new).and_then(|prepared| {
-            let id = self.statements.insert(prepared.clone())?;
+            let id = self.statements.insert(prepared.clone(), limit)?;
             reply.prepared(id, &prepared).inspect_err(|_| self.statements.close(id))
         });
         if let Err(error) = answered {
@@ -244,7 +244,8 @@ impl<S: Stream> Connection<S> {
             Ok((prepared, values)) => session.execute_prepared(&prepared, values).await,
             Err(error) => Err(error),
         };
-        Reply::new(&self.gate, false).outcome(outcome, Protocol::Binary).await?;
+        let reply = Reply::new(&self.gate).autocommit(session.autocommit());
+        reply.outcome(outcome, Protocol::Binary).await?;
         Ok(())
     }
 }

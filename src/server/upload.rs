@@ -5,7 +5,9 @@ use std::io;
 use async_trait::async_trait;
 
 use super::gate::{GateHandle, Stream};
+use super::reply::Reply;
 use crate::error::{Error, Result};
+use crate::rows::Done;
 use crate::session::{ClientFiles, Fed};
 
 /// The client at the other end of a gate.
@@ -18,6 +20,12 @@ impl<S: Stream> ClientFiles for Client<S> {
             return Err(Error::Internal { what: "a file was asked for inside another".to_owned() });
         }
         self.0.request_file(name).await.map_err(gone)
+    }
+
+    async fn acknowledge(&mut self, done: &Done) -> Result<()> {
+        // Sent with the next request.
+        Reply::new(&self.0).more(true).ok(done);
+        Ok(())
     }
 
     async fn next(&mut self) -> Result<Fed> {

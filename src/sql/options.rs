@@ -116,10 +116,11 @@ impl OptionValue {
 
     fn print(&self, secrets: Secrets) -> String {
         match (self, secrets) {
-            (OptionValue::Text(_), Secrets::Mask) => "'****'".to_owned(),
+            // A password may be a word or a number as well.
+            (_, Secrets::Mask) => "'****'".to_owned(),
             (OptionValue::Text(text), Secrets::Expose) => literal::text(text.expose_secret()),
-            (OptionValue::Word(text) | OptionValue::Number(text), _) => text.clone(),
-            (OptionValue::List(texts), _) => {
+            (OptionValue::Word(text) | OptionValue::Number(text), Secrets::Expose) => text.clone(),
+            (OptionValue::List(texts), Secrets::Expose) => {
                 let texts: Vec<String> = texts.iter().map(|text| literal::text(text)).collect();
                 format!("({})", texts.join(", "))
             }

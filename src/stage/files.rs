@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -35,6 +36,8 @@ pub struct Files {
     /// Such as `stage 'lake'`.
     pub(super) label: String,
     pub(super) uploads: Arc<Uploads>,
+    /// Set when the stage is dropped; see [`Files::retire`].
+    dropped: AtomicBool,
 }
 
 /// What the uploads of all stages share.
@@ -66,7 +69,25 @@ impl Files {
     pub(super) fn new(opened: Opened, below: &str, label: String, uploads: Arc<Uploads>) -> Files {
         let base = format!("{}{below}", opened.base);
         let Opened { operator, local, read_only, .. } = opened;
-        Files { operator, base, local, read_only, label, uploads }
+        let dropped = AtomicBool::new(false);
+        Files { operator, base, local, read_only, label, uploads, dropped }
+    }
+
+    /// The stage is dropped: no upload ends in it any more. One that is just being moved into place
+    /// gets there first, and is removed with the other files.
+    pub(super) async fn retire(&self) {
+        let _alone = self.uploads.directories.write().await;
+        self.dropped.store(true, Ordering::Release);
+    }
+
+    /// Fails if the stage was dropped. Its directory must not come back as one that belongs to
+    /// nobody.
+    pub(super) fn check_present(&self, path: &str) -> Result<()> {
+        if self.dropped.load(Ordering::Acquire) {
+            let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(fault::io("write", &self.label, path, &gone));
+        }
+        Ok(())
     }
 
     /// Such as `stage 'lake'`, for error texts.
@@ -177,7 +198,12 @@ impl Files {
 
     /// The stage's own directory, if it is on this machine.
     pub(super) fn local_root(&self) -> Option<PathBuf> {
-        Some(self.local.as_ref()?.join(self.base.trim_end_matches('/')))
+        let root = self.local.as_ref()?;
+        match self.base.trim_end_matches('/') {
+            // Not joined: that would add a '/', behind which a file is not there.
+            "" => Some(root.clone()),
+            base => Some(root.join(base)),
+        }
     }
 
     /// The operator's path of a stage's path.
@@ -218,7 +244,8 @@ impl Files {
 fn stays_below(root: &Path, path: &Path) -> bool {
     for part in path.ancestors() {
         if let Ok(real) = part.canonicalize() {
-            return real.starts_with(root);
+            // Above a root that was removed, a place without links will do: the root comes back.
+            return real.starts_with(root) || (real == part && root.starts_with(part));
         }
         // Something is there that can't be followed.
         if part.symlink_metadata().is_ok() {

@@ -491,7 +491,11 @@ pub(super) fn master_key(text: &str) -> Option<[u8; 32]> {
 }
 
 fn shown(key: &Key, value: &str) -> String {
-    if key.kind == Kind::Secret { MASK.to_owned() } else { value.to_owned() }
+    match key.kind {
+        Kind::Secret => MASK.to_owned(),
+        Kind::Endpoint => without_credentials(value),
+        Kind::Text | Kind::Flag | Kind::OneOf(_) => value.to_owned(),
+    }
 }
 
 /// Checks a URL; the result has its scheme in the kept spelling and ends in `/`.
@@ -570,7 +574,7 @@ fn check_host(scheme: Scheme, word: &str, host: &str, path: &str) -> Result<(), 
 }
 
 /// The URL for a message. Whatever stands before an `@` may be a password.
-fn without_credentials(url: &str) -> String {
+pub fn without_credentials(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, r)| (s, r));
     let host_end = rest.find('/').unwrap_or(rest.len());
     let shown = match rest[..host_end].rfind('@') {

@@ -245,7 +245,7 @@ impl Stages {
 
     /// Removes the files of a stage that is in no catalog, at the end of its connection.
     pub async fn remove_files_of(&self, definition: &Definition) -> Result<()> {
-        self.open.lock().remove(&definition.id);
+        self.close_files(definition.id).await;
         if !definition.is_internal() {
             return Ok(());
         }
@@ -267,9 +267,17 @@ impl Stages {
     /// Removes the files of an internal stage that is gone. The statement has succeeded by then, so
     /// a failure is told to the log.
     async fn discard(&self, id: Uuid, stage: &str) {
-        self.open.lock().remove(&id);
+        self.close_files(id).await;
         if let Err(error) = self.remove_dir(internal_dir(id, false), stage.to_owned()).await {
             tracing::warn!(stage, "the files of a dropped stage are left behind: {error}");
+        }
+    }
+
+    /// Forgets the open files of a stage that is gone, and ends its uploads.
+    async fn close_files(&self, id: Uuid) {
+        let open = self.open.lock().remove(&id);
+        if let Some((_, files)) = open {
+            files.retire().await;
         }
     }
 

@@ -37,7 +37,8 @@ const CHANNEL_BLOCKS: usize = 2;
 #[derive(Debug)]
 pub struct FileWriter {
     blocks: mpsc::Sender<Step>,
-    outcome: oneshot::Receiver<Result<Committed>>,
+    /// `None` once it was told.
+    outcome: Option<oneshot::Receiver<Result<Committed>>>,
 }
 
 /// How an upload ended.
@@ -78,7 +79,7 @@ impl Files {
             // Nobody listens any more if the statement was cut off; the upload is undone by then.
             let _unheard = done.send(upload.run(incoming).await);
         });
-        Ok(FileWriter { blocks, outcome })
+        Ok(FileWriter { blocks, outcome: Some(outcome) })
     }
 }
 
@@ -89,9 +90,12 @@ impl FileWriter {
             return Ok(());
         }
         // The task has ended before its time: it says why.
-        match (&mut self.outcome).await {
-            Ok(Err(error)) => Err(error),
-            _ => Err(stopped()),
+        match self.outcome.take() {
+            Some(outcome) => match outcome.await {
+                Ok(Err(error)) => Err(error),
+                Ok(Ok(_)) | Err(_) => Err(stopped()),
+            },
+            None => Err(stopped()),
         }
     }
 
@@ -100,13 +104,18 @@ impl FileWriter {
         // If the task has ended, its outcome says more than the failure to send.
         let _ended = self.blocks.send(Step::Finish).await;
         drop(self.blocks);
-        self.outcome.await.unwrap_or_else(|_| Err(stopped()))
+        match self.outcome {
+            Some(outcome) => outcome.await.unwrap_or_else(|_| Err(stopped())),
+            None => Err(stopped()),
+        }
     }
 
     /// Gives up, and waits until nothing is left. Dropping does the same without waiting.
     pub async fn abort(self) {
         drop(self.blocks);
-        let _undone = self.outcome.await;
+        if let Some(outcome) = self.outcome {
+            let _undone = outcome.await;
+        }
     }
 }
 
@@ -134,6 +143,7 @@ enum Sink {
 
 impl Upload {
     async fn begin(files: Arc<Files>, path: String, overwrite: bool) -> Result<Upload> {
+        files.check_present(&path)?;
         let key = files.key(&path);
         let capability = files.operator.info().capability();
         let local = files.local.is_some();
@@ -223,11 +233,13 @@ impl Upload {
         }
         let closed = if files.local.is_some() {
             let _kept = files.uploads.directories.read().await;
+            files.check_present(&self.path)?;
             self.keep_parent(Path::new(&place)).await?;
             let closed = self.close(&key).await;
             self.sync_parent(&place).await?;
             closed
         } else {
+            files.check_present(&self.path)?;
             self.close(&key).await
         };
         match closed {

@@ -238,8 +238,12 @@ impl Clauses {
     pub fn print(&self, secrets: Secrets) -> String {
         let mut text = String::new();
         let mut add = |name: &str, value: String| text.push_str(&format!(" {name} = {value}"));
+        let address = |url: &String| match secrets {
+            Secrets::Expose => literal::text(url),
+            Secrets::Mask => literal::text(&place::without_credentials(url)),
+        };
         if let Some(url) = &self.url {
-            add("URL", literal::text(url));
+            add("URL", address(url));
         }
         let lists = [
             ("CREDENTIALS", &self.credentials, secrets),
@@ -253,7 +257,7 @@ impl Clauses {
             }
         }
         if let Some(endpoint) = &self.endpoint {
-            add("ENDPOINT", literal::text(endpoint));
+            add("ENDPOINT", address(endpoint));
         }
         if let Some(comment) = &self.comment {
             add("COMMENT", literal::text(comment));

@@ -231,6 +231,12 @@ fn unary(op: UnaryOperator, value: Value, expr: &Expr) -> Result<Value> {
         (UnaryOperator::Plus, value) => Ok(value),
         (UnaryOperator::Minus, Value::Int(number)) => Ok(Value::Int(number.saturating_neg())),
         (UnaryOperator::Minus, value) => {
+            // The smallest number is written as one that is too large, and a sign.
+            if let Value::UInt(number) = value
+                && let Some(number) = 0_i64.checked_sub_unsigned(number)
+            {
+                return Ok(Value::Int(number));
+            }
             Ok(as_number(&value).map_or(Value::Null, |n| Value::Double(-n)))
         }
         (UnaryOperator::Not | UnaryOperator::BangNot, value) => {

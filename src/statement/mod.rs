@@ -32,6 +32,7 @@ pub mod set;
 pub mod show_create_stage;
 pub mod show_databases;
 pub mod show_diagnostics;
+pub mod show_last_transfer;
 pub mod show_stages;
 pub mod show_tables;
 pub mod show_variables;
@@ -53,6 +54,7 @@ use set::Set;
 use show_create_stage::ShowCreateStage;
 use show_databases::ShowDatabases;
 use show_diagnostics::ShowDiagnostics;
+use show_last_transfer::ShowLastTransfer;
 use show_stages::ShowStages;
 use show_tables::ShowTables;
 use show_variables::ShowVariables;
@@ -91,6 +93,8 @@ pub enum Statement {
     ShowDatabases(ShowDatabases),
     /// `SHOW WARNINGS`, `SHOW ERRORS`
     ShowDiagnostics(ShowDiagnostics),
+    /// `SHOW LAST TRANSFER`
+    ShowLastTransfer(ShowLastTransfer),
     /// `SHOW STAGES`
     ShowStages(ShowStages),
     /// `SHOW TABLES`
@@ -135,6 +139,11 @@ pub const ENTRIES: &[Entry] = &[
         grammar: "show_create_stage",
     },
     Entry { leads: show_databases::LEADS, parse: show_databases::parse, grammar: "show_databases" },
+    Entry {
+        leads: show_last_transfer::LEADS,
+        parse: show_last_transfer::parse,
+        grammar: "show_last_transfer",
+    },
     Entry { leads: show_stages::LEADS, parse: show_stages::parse, grammar: "show_stages" },
     Entry { leads: use_database::LEADS, parse: use_database::parse, grammar: "use_database" },
 ];
@@ -176,6 +185,7 @@ impl Statement {
             Statement::ShowCreateStage(_) => show_create_stage::columns(),
             Statement::ShowDatabases(_) => show_databases::columns(),
             Statement::ShowDiagnostics(show) => show.columns(),
+            Statement::ShowLastTransfer(_) => put::columns(),
             Statement::ShowTables(show) => show.columns(session)?,
             Statement::ShowVariables(_) => show_variables::columns(),
             Statement::Put(_) => return Err(Error::NotPreparable),
@@ -211,7 +221,8 @@ impl Statement {
             Statement::Set(statement) => statement.execute(session),
             Statement::ShowCreateStage(statement) => statement.execute(session).await,
             Statement::ShowDatabases(statement) => statement.execute(session).await,
-            Statement::ShowDiagnostics(statement) => Ok(statement.execute()),
+            Statement::ShowDiagnostics(statement) => Ok(statement.execute(session)),
+            Statement::ShowLastTransfer(statement) => Ok(statement.execute(session)),
             Statement::ShowStages(statement) => statement.execute(session).await,
             Statement::ShowTables(statement) => statement.execute(session).await,
             Statement::ShowVariables(statement) => statement.execute(session),
@@ -238,6 +249,7 @@ impl Statement {
             Statement::ShowCreateStage(_) => "show_create_stage",
             Statement::ShowDatabases(_) => "show_databases",
             Statement::ShowDiagnostics(_) => "show_diagnostics",
+            Statement::ShowLastTransfer(_) => "show_last_transfer",
             Statement::ShowStages(_) => "show_stages",
             Statement::ShowTables(_) => "show_tables",
             Statement::ShowVariables(_) => "show_variables",
@@ -268,6 +280,7 @@ impl Statement {
             Statement::ShowCreateStage(statement) => statement.to_string(),
             Statement::ShowDatabases(statement) => statement.to_string(),
             Statement::ShowDiagnostics(statement) => statement.to_string(),
+            Statement::ShowLastTransfer(statement) => statement.to_string(),
             Statement::ShowStages(statement) => statement.to_string(),
             Statement::ShowTables(statement) => statement.to_string(),
             Statement::ShowVariables(statement) => statement.to_string(),

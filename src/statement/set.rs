@@ -163,8 +163,18 @@ impl Set {
     }
 }
 
+impl Assignment {
+    /// `SET PASSWORD` is refused, but what it would have set may be one.
+    fn is_secret(&self) -> bool {
+        matches!(self, Assignment::System { name, .. } if name.eq_ignore_ascii_case("password"))
+    }
+}
+
 impl fmt::Display for Set {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.assignments.iter().any(Assignment::is_secret) {
+            return f.write_str("SET PASSWORD = '****'");
+        }
         f.write_str(&self.text)
     }
 }

@@ -1,8 +1,9 @@
-//! `SHOW WARNINGS`, `SHOW ERRORS`: always empty, for every message is in the answer itself.
+//! `SHOW WARNINGS`, `SHOW ERRORS`: the files that the last `PUT` could not store.
 
 use std::fmt;
 
 use crate::rows::{Column, Outcome, Type};
+use crate::session::Session;
 
 /// `SHOW WARNINGS`, `SHOW ERRORS`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +24,13 @@ impl ShowDiagnostics {
         ]
     }
 
-    /// Shows none.
-    pub fn execute(self) -> Outcome {
-        Outcome::rows(self.columns(), Vec::new())
+    /// Shows what the last `PUT` left. Every other message is in the answer itself.
+    pub fn execute(self, session: &Session) -> Outcome {
+        let rows = session.warnings.iter();
+        let rows = rows.map(|(level, code, message)| {
+            vec![(*level).into(), u64::from(*code).into(), message.as_str().into()]
+        });
+        Outcome::rows(self.columns(), rows.collect())
     }
 }
 

@@ -108,6 +108,23 @@ impl Compression {
         }
     }
 
+    /// Whether the first bytes of a file speak against what it is declared to be. Brotli and raw
+    /// deflate begin with anything.
+    pub fn contradicts(self, head: &[u8]) -> Option<Compression> {
+        let found = Compression::of_bytes(head).unwrap_or(Compression::None);
+        let fits = match self {
+            Compression::None | Compression::Brotli | Compression::RawDeflate => true,
+            // Any window size and level: RFC 1950, 2.2.
+            Compression::Deflate => is_zlib(head),
+            Compression::Gzip
+            | Compression::Bzip2
+            | Compression::Zstd
+            | Compression::Parquet
+            | Compression::Orc => found == self,
+        };
+        (!fits && !head.is_empty()).then_some(found)
+    }
+
     fn of_bytes(head: &[u8]) -> Option<Compression> {
         match head {
             [0x1f, 0x8b, 8, ..] => Some(Compression::Gzip),
@@ -119,6 +136,15 @@ impl Compression {
             [b'O', b'R', b'C', ..] => Some(Compression::Orc),
             _ => None,
         }
+    }
+}
+
+fn is_zlib(head: &[u8]) -> bool {
+    match head {
+        [method, flags, ..] => {
+            method & 0x0f == 8 && (u16::from(*method) << 8 | u16::from(*flags)) % 31 == 0
+        }
+        _ => false,
     }
 }
 

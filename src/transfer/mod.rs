@@ -2,5 +2,8 @@
 //! same [`upload::Upload`].
 
 pub mod compression;
-pub mod gzip;
+pub mod encoder;
+mod gzip;
+pub mod sources;
 pub mod upload;
+mod zstd;

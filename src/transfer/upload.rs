@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::config;
 use crate::error::{Error, Result};
 use crate::stage::name::StagePath;
 use crate::stage::{Committed, FileWriter, Files};
 use crate::transfer::compression::{Compression, MAGIC_BYTES};
-use crate::transfer::gzip::Gzip;
+use crate::transfer::encoder::{AutoCompress, Encoder};
 
 /// What is wanted.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Gzip what is not compressed yet, and add `.gz` to its name.
-    pub auto_compress: bool,
+    /// How to compress what is not compressed yet; its name tells then.
+    pub auto_compress: AutoCompress,
+    /// With which effort.
+    pub transfer: config::Transfer,
     /// How the file is compressed; `None` to find out.
     pub source_compression: Option<Compression>,
     /// Replace a file of that name.
@@ -81,7 +84,7 @@ enum State {
 
 struct Sink {
     writer: FileWriter,
-    gzip: Option<Gzip>,
+    encoder: Option<Encoder>,
     stored: u64,
 }
 
@@ -114,6 +117,14 @@ impl Upload {
             return Ok(None);
         }
         Ok(Some(plan.report(0, 0, Status::Skipped)))
+    }
+
+    /// Where it will be, as far as that is known by now.
+    pub fn target(&self) -> Result<StagePath> {
+        match &self.state {
+            State::Head(_) => Ok(self.plan(None)?.target),
+            State::Writing(plan, _) | State::Skipping(plan) => Ok(plan.target.clone()),
+        }
     }
 
     /// How many bytes have come.
@@ -182,8 +193,12 @@ impl Upload {
             return Ok(());
         }
         let writer = self.files.create(&plan.target, self.options.overwrite).await?;
-        let gzip = (plan.source != plan.stored).then(Gzip::default);
-        self.state = State::Writing(plan, Box::new(Sink { writer, gzip, stored: 0 }));
+        let encoder = if plan.source == plan.stored {
+            None
+        } else {
+            self.options.auto_compress.encoder(&self.options.transfer)?
+        };
+        self.state = State::Writing(plan, Box::new(Sink { writer, encoder, stored: 0 }));
         Ok(())
     }
 
@@ -197,18 +212,24 @@ impl Upload {
 
     /// Name and compression, by the first bytes where they are known.
     fn plan(&self, head: Option<&[u8]>) -> Result<Plan> {
+        let untouched = self.options.auto_compress == AutoCompress::No;
         let source = match (self.options.source_compression, head) {
-            (Some(declared), _) => declared,
-            // As it will not be compressed, nobody needs to be able to unpack it.
-            (None, _) if !self.options.auto_compress => {
-                Compression::detect(&self.name, head.unwrap_or_default())
-                    .unwrap_or(Compression::None)
+            (Some(declared), head) => {
+                if let Some(found) = head.and_then(|head| declared.contradicts(head)) {
+                    return Err(Error::NotAsDeclared {
+                        file: self.name.clone(),
+                        declared: declared.name(),
+                        found: found.name(),
+                    });
+                }
+                declared
             }
             (None, Some(head)) => Compression::detect(&self.name, head)?,
             (None, None) => Compression::of_name(&self.name)?,
         };
-        let (name, stored) = if self.options.auto_compress && source == Compression::None {
-            (format!("{}.gz", self.name), Compression::Gzip)
+        let (name, stored) = if source == Compression::None && !untouched {
+            let auto = self.options.auto_compress;
+            (format!("{}{}", self.name, auto.extension()), auto.target())
         } else {
             (self.name.clone(), source)
         };
@@ -232,11 +253,15 @@ impl Plan {
 
 impl Sink {
     async fn push(&mut self, block: Bytes) -> Result<()> {
-        let block = match &mut self.gzip {
-            Some(gzip) => gzip.push(block).await?,
-            None => block,
-        };
-        self.write(block).await
+        match &mut self.encoder {
+            Some(encoder) => {
+                for block in encoder.push(block).await? {
+                    self.write(block).await?;
+                }
+                Ok(())
+            }
+            None => self.write(block).await,
+        }
     }
 
     async fn write(&mut self, block: Bytes) -> Result<()> {
@@ -248,8 +273,10 @@ impl Sink {
     }
 
     async fn finish(mut self) -> Result<Committed> {
-        if let Some(gzip) = self.gzip.take() {
-            self.write(gzip.finish()?).await?;
+        if let Some(encoder) = self.encoder.take() {
+            for block in encoder.finish().await? {
+                self.write(block).await?;
+            }
         }
         self.writer.finish().await
     }

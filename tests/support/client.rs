@@ -225,6 +225,32 @@ impl Client {
         self.responses(false)
     }
 
+    /// Sends a text that has to be answered by a request for a file; the name that was asked for.
+    /// What follows are the packets of that file.
+    pub fn begin_upload(&mut self, sql: &str) -> String {
+        let mut command = vec![0x03];
+        command.extend_from_slice(sql.as_bytes());
+        self.command(&command);
+        let payload = self.read();
+        assert_eq!(payload[0], 0xFB, "{}", String::from_utf8_lossy(&payload));
+        String::from_utf8(payload[1..].to_vec()).expect("a name")
+    }
+
+    /// Sends packets of a file, which goes on.
+    pub fn send_part(&mut self, data: &[u8]) {
+        for chunk in data.chunks(self.upload_packet) {
+            let packet = packet(self.sequence, chunk);
+            self.stream.write_all(&packet).expect("a server that reads");
+            self.sequence = self.sequence.wrapping_add(1);
+        }
+    }
+
+    /// Ends the file, and reads the answer.
+    pub fn end_upload(&mut self) -> Response {
+        self.write(b"");
+        self.response(false)
+    }
+
     /// Sends a command.
     pub fn command(&mut self, payload: &[u8]) {
         self.sequence = 0;

@@ -29,6 +29,17 @@ pub fn send(
     read_answer(stream)
 }
 
+/// Asks for something. `host` is what the request says, whatever the address.
+pub fn get(addr: SocketAddr, host: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let mut stream = TcpStream::connect(addr).expect("a connection");
+    stream.write_all(format!("{head}\r\n").as_bytes()).expect("the head is sent");
+    read_answer(stream)
+}
+
 /// Reads what comes until the end.
 pub fn read_answer(mut stream: TcpStream) -> Answer {
     let mut raw = Vec::new();
@@ -38,6 +49,9 @@ pub fn read_answer(mut stream: TcpStream) -> Answer {
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned();
     Answer { status, body }
 }
+
+/// `Authorization` of `root`, with the password of the tests.
+pub const ROOT: &str = "Basic cm9vdDpwYXNz";
 
 pub const BOUNDARY: &str = "----stagewire";
 

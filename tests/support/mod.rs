@@ -5,4 +5,7 @@
 
 pub mod client;
 pub mod http;
+pub mod process;
+pub mod s3;
 pub mod server;
+pub mod world;

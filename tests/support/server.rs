@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
 
 use stagewire::config::{Config, Limits, Overrides, Secret};
 use stagewire::instance::Instance;
@@ -14,6 +15,18 @@ pub const PASSWORD: &str = "pass";
 
 /// The name of a server's threads.
 const THREADS: &str = "a server";
+
+/// No test waits longer for what has to come: a hang is a failure, not a timing.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for something that the server does on its own.
+pub fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// The server contains the panics of its connections. A test must not miss one.
 fn alarm() {
@@ -89,6 +102,21 @@ impl Server {
         ];
         let runtime = Some(runtime);
         Ok(Server { addr, http_addr, instance, stop, runtime, serving, _data_dir: None })
+    }
+
+    /// Where it keeps its files.
+    pub fn data_dir(&self) -> &Path {
+        &self.instance.config.data_dir
+    }
+
+    /// Runs something on the server's own threads, and waits for it.
+    pub fn block_on<F>(&self, work: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let runtime = self.runtime.as_ref().expect("a server that runs");
+        runtime.block_on(work)
     }
 
     /// Asks the server to stop.

@@ -1,0 +1,361 @@
+//! How a `PUT` runs: names first, then one file after the other, then the answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::delivery::{Several, several, takes_rows};
+use super::{Put, SourceCompression, Spelling, columns};
+use crate::error::{Error, Result};
+use crate::metrics;
+use crate::rows::{Done, Outcome, Row};
+use crate::session::{ClientFiles, Fed, Session};
+use crate::sql::location::Location;
+use crate::stage::Files;
+use crate::stage::name::StagePath;
+use crate::transfer::encoder::AutoCompress;
+use crate::transfer::sources::{self, Found};
+use crate::transfer::upload::{self, Report, Status, Upload};
+
+const ERROR: &str = "ERROR";
+const EXISTS: &str = "a file of this name exists; OVERWRITE=TRUE replaces it";
+
+/// One file that is meant.
+struct Source {
+    /// What the client is asked for.
+    path: String,
+    /// Its name, as the result shows it.
+    name: String,
+    /// Its name on the stage, before any extension is added.
+    target: String,
+    /// Its directory below the location.
+    dir: String,
+}
+
+/// Where one file stands before the client is asked.
+enum Ready {
+    /// The client is to be asked for it.
+    Ask(Upload),
+    /// It is decided already: skipped, or impossible.
+    Decided(Result<Report>),
+}
+
+/// What became of one file.
+struct Fate {
+    source: String,
+    target: String,
+    result: Result<Report>,
+}
+
+impl Put {
+    /// Asks the client for the files and stores them.
+    pub async fn execute(
+        &self,
+        session: &mut Session,
+        files: &mut dyn ClientFiles,
+    ) -> Result<Outcome> {
+        let stage = session.files_at(&self.location.area).await?;
+        let sources = self.sources(session).await?;
+        let ready = self.prepare(session, &stage, sources).await;
+        let mut left = ready.iter().filter(|(_, ready)| matches!(ready, Ready::Ask(_))).count();
+        let way = several(&session.peer);
+        if left > 0 && !session.peer.local_files {
+            return Err(Error::LocalInfileOff);
+        }
+        if left > 1 && way == Several::OneOnly {
+            return Err(Error::Unsupported {
+                what: "More than one file a statement with this driver".to_owned(),
+                hint: Some("send one PUT for each file".to_owned()),
+            });
+        }
+        let chained = left > 1 && way == Several::Chained;
+        session.last_transfer.clear();
+        session.warnings.clear();
+        let mut fates = Vec::new();
+        for (source, ready) in ready {
+            let fate = match ready {
+                Ready::Decided(result) => Fate::of(source, result),
+                Ready::Ask(upload) => {
+                    left -= 1;
+                    files.request(&source.path).await?;
+                    let Some(result) = self.receive(&source.path, upload, files).await? else {
+                        return Ok(Outcome::Nothing);
+                    };
+                    let fate = Fate::of(source, result);
+                    if chained && left > 0 {
+                        files.acknowledge(&self.sentence(&fate)).await?;
+                    }
+                    fate
+                }
+            };
+            fate.remember(session);
+            fates.push(fate);
+        }
+        self.answer(session, fates, chained)
+    }
+
+    /// The files that are meant, wildcards expanded.
+    async fn sources(&self, session: &Session) -> Result<Vec<Source>> {
+        let wild = self.spelling == Spelling::Uri && self.options.glob != Some(false);
+        let mut found = Vec::new();
+        for path in &self.paths {
+            if wild && sources::has_wildcards(path) {
+                self.may_expand(session, path)?;
+                found.extend(sources::expand(path).await?.into_iter().map(|f| self.source(f)));
+            } else {
+                found.push(self.source(Found { path: path.clone(), below: String::new() }));
+            }
+        }
+        if let Some(name) = &self.options.name {
+            let [source] = found.as_mut_slice() else {
+                return Err(Error::BadValue {
+                    option: "AS".to_owned(),
+                    value: name.clone(),
+                    expected: format!("a single file, not {}", found.len()),
+                });
+            };
+            source.target.clone_from(name);
+        }
+        Ok(found)
+    }
+
+    fn may_expand(&self, session: &Session, path: &str) -> Result<()> {
+        if session.instance.config.expands_wildcards_for(session.peer.ip) {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what: format!("The wildcard in '{path}'"),
+            hint: Some(
+                "the server can't list this client's files: list them with commas, or use \
+                 `stagewire put`; for a name that has '*', '?' or '[' in it, add GLOB=FALSE"
+                    .to_owned(),
+            ),
+        })
+    }
+
+    fn source(&self, found: Found) -> Source {
+        let name = base_name(&found.path).to_owned();
+        let dir = match found.below.rsplit_once('/') {
+            Some((dir, _)) if self.options.keep_paths == Some(true) => dir.to_owned(),
+            Some(_) | None => String::new(),
+        };
+        Source { path: found.path, target: name.clone(), name, dir }
+    }
+
+    /// Decides what can be decided before the client is asked for a byte: names that are refused,
+    /// two files with one target, files that are there already.
+    async fn prepare(
+        &self,
+        session: &Session,
+        stage: &Arc<Files>,
+        sources: Vec<Source>,
+    ) -> Vec<(Source, Ready)> {
+        let mut targets: HashMap<StagePath, usize> = HashMap::new();
+        let mut uploads = Vec::new();
+        for source in sources {
+            let upload = self.upload(session, stage, &source).and_then(|upload| {
+                let target = upload.target()?;
+                *targets.entry(target.clone()).or_default() += 1;
+                Ok((upload, target))
+            });
+            uploads.push((source, upload));
+        }
+        let mut ready = Vec::new();
+        for (source, upload) in uploads {
+            let state = match upload {
+                Err(error) => Ready::Decided(Err(error)),
+                Ok((_, target)) if targets.get(&target).is_some_and(|count| *count > 1) => {
+                    Ready::Decided(Err(Error::Collision { target: target.to_string() }))
+                }
+                Ok((upload, _)) => match upload.skipped_already().await {
+                    Ok(None) => Ready::Ask(upload),
+                    Ok(Some(report)) => Ready::Decided(Ok(report)),
+                    Err(error) => Ready::Decided(Err(error)),
+                },
+            };
+            ready.push((source, state));
+        }
+        ready
+    }
+
+    fn upload(&self, session: &Session, stage: &Arc<Files>, source: &Source) -> Result<Upload> {
+        let options = upload::Options {
+            auto_compress: self.options.auto_compress.unwrap_or(AutoCompress::Gzip),
+            transfer: session.instance.config.transfer.clone(),
+            source_compression: match self.options.source_compression {
+                Some(SourceCompression::Declared(compression)) => Some(compression),
+                Some(SourceCompression::AutoDetect) | None => None,
+            },
+            overwrite: self.options.overwrite.unwrap_or(false),
+        };
+        let location = &self.location.path;
+        let dir =
+            if source.dir.is_empty() { location.clone() } else { location.join(&source.dir)? };
+        Upload::new(stage.clone(), dir, &source.target, options)
+    }
+
+    /// Takes one file as it comes; `None` if the client has gone on to something else. Whatever
+    /// fails, the client is heard to its end first. `Err` ends the statement.
+    async fn receive(
+        &self,
+        path: &str,
+        mut upload: Upload,
+        files: &mut dyn ClientFiles,
+    ) -> Result<Option<Result<Report>>> {
+        let result = loop {
+            match files.next().await {
+                Ok(Fed::Data(block)) => {
+                    if let Err(error) = upload.push(block).await {
+                        upload.abort().await;
+                        files.drain().await?;
+                        break Err(error);
+                    }
+                }
+                Ok(Fed::End)
+                    if upload.received() == 0 && self.options.allow_empty != Some(true) =>
+                {
+                    upload.abort().await;
+                    metrics::upload("mysql", ERROR, 0);
+                    // The client may have failed, and then it reads exactly one packet: nothing but
+                    // one error may follow.
+                    return Err(Error::NoData { file: path.to_owned() });
+                }
+                Ok(Fed::End) => break upload.finish().await,
+                Ok(Fed::Declined) => {
+                    upload.abort().await;
+                    metrics::upload("mysql", "DECLINED", 0);
+                    return Ok(None);
+                }
+                Err(error) => {
+                    upload.abort().await;
+                    metrics::upload("mysql", ERROR, 0);
+                    return Err(error);
+                }
+            }
+        };
+        match &result {
+            Ok(report) => metrics::upload("mysql", report.status.name(), report.source_size),
+            Err(_) => metrics::upload("mysql", ERROR, 0),
+        }
+        Ok(Some(result))
+    }
+
+    fn answer(&self, session: &Session, mut fates: Vec<Fate>, chained: bool) -> Result<Outcome> {
+        if let [fate] = fates.as_slice() {
+            match &fate.result {
+                // The failure of a single file is the statement's.
+                Err(_) => return fates.remove(0).result.map(|_| Outcome::done()),
+                Ok(_) if !takes_rows(&session.peer) => {
+                    return Ok(Outcome::Done(self.sentence(fate)));
+                }
+                Ok(_) => {}
+            }
+        }
+        if chained || takes_rows(&session.peer) {
+            let rows = fates.iter().map(Fate::row).collect();
+            return Ok(Outcome::rows(columns(), rows));
+        }
+        let count = |status: &str| fates.iter().filter(|fate| fate.status() == status).count();
+        let uploaded = count(Status::Uploaded.name());
+        Ok(Outcome::Done(Done {
+            affected: u64::try_from(uploaded).unwrap_or(u64::MAX),
+            info: format!(
+                "{} files: {uploaded} uploaded, {} skipped, {} failed",
+                fates.len(),
+                count(Status::Skipped.name()),
+                count(ERROR)
+            ),
+        }))
+    }
+
+    /// One file's fate, for clients that take no rows here.
+    fn sentence(&self, fate: &Fate) -> Done {
+        let (status, source) = (fate.status(), &fate.source);
+        match &fate.result {
+            Ok(report) => {
+                let area = self.location.area.clone();
+                let target = Location { area, path: report.target.clone() };
+                match report.status {
+                    Status::Uploaded => Done {
+                        affected: 1,
+                        info: format!(
+                            "{status}: {source}, {} bytes -> {target}, {} bytes",
+                            report.source_size, report.target_size
+                        ),
+                    },
+                    Status::Skipped => {
+                        Done { affected: 0, info: format!("{status}: {target}: {EXISTS}") }
+                    }
+                }
+            }
+            Err(error) => {
+                Done { affected: 0, info: format!("{status}: {source}: {}", error.message()) }
+            }
+        }
+    }
+}
+
+impl Fate {
+    fn of(source: Source, result: Result<Report>) -> Fate {
+        Fate { source: source.name, target: source.target, result }
+    }
+
+    fn status(&self) -> &'static str {
+        self.result.as_ref().map_or(ERROR, |report| report.status.name())
+    }
+
+    fn row(&self) -> Row {
+        let status = self.status();
+        match &self.result {
+            Ok(report) => vec![
+                self.source.as_str().into(),
+                report.target_name.as_str().into(),
+                report.source_size.into(),
+                report.target_size.into(),
+                report.source_compression.name().into(),
+                report.target_compression.name().into(),
+                status.into(),
+                if report.status == Status::Skipped { EXISTS } else { "" }.into(),
+            ],
+            Err(error) => vec![
+                self.source.as_str().into(),
+                self.target.as_str().into(),
+                0.into(),
+                0.into(),
+                "NONE".into(),
+                "NONE".into(),
+                status.into(),
+                error.message().into(),
+            ],
+        }
+    }
+
+    /// For `SHOW LAST TRANSFER` and `SHOW WARNINGS`.
+    fn remember(&self, session: &mut Session) {
+        session.last_transfer.push(self.row());
+        if let Err(error) = &self.result {
+            let text = format!("{}: {}", self.source, error.message());
+            session.warnings.push(("Error", error.code().number, text));
+            if error.is_ours() {
+                tracing::error!(file = self.source, %error, detail = error.detail(), "failed");
+            }
+        }
+    }
+}
+
+/// What follows the last `/` or `\`: the client may run on either kind of system.
+fn base_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base_names_of_both_kinds_of_systems() {
+        assert_eq!(base_name("/data/a.csv"), "a.csv");
+        assert_eq!(base_name("C:\\data\\a.csv"), "a.csv");
+        assert_eq!(base_name("a.csv"), "a.csv");
+        assert_eq!(base_name("/data/"), "");
+    }
+}

@@ -1,0 +1,382 @@
+//! The real program: how it starts, stops, is killed, and what it keeps to itself.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use support::client::{Client, Options, Response};
+use support::http::{self, BOUNDARY, read_answer};
+use support::process::{Process, program, refused};
+use support::server::until;
+use support::world::{files_below, noise, unfinished_files};
+
+fn done(client: &mut Client, sql: &str) {
+    let responses = client.query(sql);
+    assert!(matches!(responses[..], [Response::Ok { .. }]), "{sql}: {responses:?}");
+}
+
+fn rows(client: &mut Client, sql: &str) -> Vec<Vec<Option<String>>> {
+    match client.query(sql).pop() {
+        Some(Response::Rows { rows, .. }) => rows,
+        other => panic!("{sql}: {other:?}"),
+    }
+}
+
+/// The first column.
+fn names(client: &mut Client, sql: &str) -> Vec<String> {
+    rows(client, sql).into_iter().map(|mut row| row.remove(0).expect("not NULL")).collect()
+}
+
+fn put(name: &str) -> String {
+    format!("PUT file:///tmp/{name} @lake AUTO_COMPRESS=FALSE OVERWRITE=TRUE")
+}
+
+fn upload(client: &mut Client, name: &str, content: &[u8]) {
+    client.begin_upload(&put(name));
+    client.send_part(content);
+    let answer = client.end_upload();
+    assert!(matches!(answer, Response::Rows { .. }), "{answer:?}");
+}
+
+/// A configuration file beside the data directory.
+fn with_config(dir: &Path, text: &str) -> Command {
+    let file = dir.join("stagewire.toml");
+    std::fs::write(&file, text).expect("written");
+    let mut command = program(&dir.join("data"));
+    command.arg("--config").arg(file);
+    command
+}
+
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+/// Waits until the server listens no more, which is the sign that it is stopping.
+fn until_it_stops_listening(server: &Process) {
+    until("the server stops listening", || TcpStream::connect(server.addr).is_err());
+}
+
+#[test]
+fn it_stops_when_told_and_idle_clients_are_let_go() {
+    let dir = directory();
+    let server = Process::start(dir.path());
+    let mut idle = [Client::connect(server.addr), Client::connect(server.addr)];
+    let mut stranger = Client::greeted(server.addr).expect("a greeting");
+    let mut half = TcpStream::connect(server.http_addr).expect("a connection");
+    half.write_all(b"GET /hea").expect("sent");
+    server.terminate();
+    for client in &mut idle {
+        assert!(client.is_closed());
+    }
+    assert!(stranger.is_closed());
+    drop(half);
+    let (addr, http_addr) = (server.addr, server.http_addr);
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("stopping"), "{log}");
+    assert!(TcpStream::connect(addr).is_err() && TcpStream::connect(http_addr).is_err());
+}
+
+#[test]
+fn what_runs_when_it_is_told_to_stop_is_finished() {
+    let dir = directory();
+    let server = Process::start(dir.path());
+    let mut client = Client::connect(server.addr);
+    done(&mut client, "CREATE STAGE lake");
+    let content = noise(1, 5 << 20);
+    client.begin_upload(&put("wire"));
+    client.send_part(&content[..3 << 20]);
+    let mut web = TcpStream::connect(server.http_addr).expect("a connection");
+    let form = http::form(&[("web", &content)]);
+    let head = format!(
+        "PUT /v1/upload_to_stage HTTP/1.1\r\nHost: localhost\r\nstage_name: lake\r\n\
+         Authorization: {}\r\nContent-Length: {}\r\n\
+         Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n",
+        http::ROOT,
+        form.len()
+    );
+    web.write_all(head.as_bytes()).expect("sent");
+    web.write_all(&form[..3 << 20]).expect("sent");
+    until("both have begun", || unfinished_files(dir.path()).len() == 2);
+    server.terminate();
+    until_it_stops_listening(&server);
+    client.send_part(&content[3 << 20..]);
+    let answer = client.end_upload();
+    assert!(matches!(answer, Response::Rows { .. }), "{answer:?}");
+    assert!(client.is_closed());
+    web.write_all(&form[3 << 20..]).expect("sent");
+    let answer = read_answer(web);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+
+    let server = Process::start(dir.path());
+    let mut client = Client::connect(server.addr);
+    assert_eq!(names(&mut client, "LIST @lake"), ["web", "wire"]);
+    for file in files_below(&dir.path().join("files")) {
+        assert!(std::fs::read(&file).expect("the file") == content, "{file}");
+    }
+}
+
+#[test]
+fn what_does_not_end_is_cut_off_and_undone() {
+    let dir = directory();
+    let server = Process::spawn(with_config(dir.path(), "[limits]\nshutdown_grace_s = 1\n"));
+    let data_dir = dir.path().join("data");
+    let mut client = Client::connect(server.addr);
+    done(&mut client, "CREATE STAGE lake");
+    done(&mut client, "CREATE TEMPORARY STAGE temp");
+    client.begin_upload("PUT file:///tmp/a @temp");
+    client.send_part(b"data");
+    client.end_upload();
+    client.begin_upload(&put("a"));
+    client.send_part(&noise(2, 5 << 20));
+    until("the upload has begun", || !unfinished_files(&data_dir).is_empty());
+    assert_eq!(files_below(&data_dir.join("files")).len(), 1);
+    server.terminate();
+    assert!(client.is_closed());
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(unfinished_files(&data_dir), [""; 0]);
+    assert_eq!(files_below(&data_dir.join("files")), [""; 0]);
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill_and_nothing_else_does() {
+    let dir = directory();
+    let server = Process::start(dir.path());
+    let mut client = Client::connect(server.addr);
+    done(&mut client, "CREATE STAGE lake COMMENT='kept'");
+    let contents: Vec<Vec<u8>> = (0..20).map(|n| noise(n, 10_000)).collect();
+    for (n, content) in contents.iter().enumerate() {
+        upload(&mut client, &format!("{n:02}"), content);
+    }
+    done(&mut client, "CREATE STAGE other");
+    done(&mut client, "ALTER STAGE other RENAME TO another");
+    done(&mut client, "CREATE TEMPORARY STAGE temp");
+    client.begin_upload("PUT file:///tmp/a @temp");
+    client.send_part(b"data");
+    client.end_upload();
+    // Over an old file, and a new one.
+    let mut uploads = Vec::new();
+    for name in ["03", "new"] {
+        let mut client = Client::connect(server.addr);
+        client.begin_upload(&put(name));
+        client.send_part(&noise(99, 5 << 20));
+        uploads.push(client);
+    }
+    until("both have begun", || unfinished_files(dir.path()).len() == 2);
+    server.kill();
+    assert_eq!(unfinished_files(dir.path()).len(), 2, "or there is nothing to tidy up");
+    assert_eq!(files_below(&dir.path().join("files")).len(), 21);
+
+    let server = Process::start(dir.path());
+    assert_eq!(unfinished_files(dir.path()), [""; 0]);
+    let mut client = Client::connect(server.addr);
+    let stages = rows(&mut client, "SHOW STAGES");
+    let comment = |row: &Vec<Option<String>>| (row[0].clone(), row[11].clone());
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        stages.iter().map(comment).collect::<Vec<_>>(),
+        [(text("another"), text("")), (text("lake"), text("kept"))]
+    );
+    let listed = names(&mut client, "LIST @lake");
+    assert_eq!(listed, (0..20).map(|n| format!("{n:02}")).collect::<Vec<_>>());
+    let files = files_below(&dir.path().join("files"));
+    assert_eq!(files.len(), 20, "the files of the temporary stage are gone");
+    for (file, content) in files.iter().zip(&contents) {
+        assert!(std::fs::read(file).expect("the file") == *content, "{file}");
+    }
+    upload(&mut client, "new", b"data");
+}
+
+#[test]
+fn a_temporary_stage_ends_with_a_client_that_is_killed() {
+    let dir = directory();
+    let server = Process::start(dir.path());
+    let mut client = Client::connect(server.addr);
+    done(&mut client, "CREATE TEMPORARY STAGE lake");
+    upload(&mut client, "a", b"data");
+    let files = dir.path().join("files");
+    assert_eq!(files_below(&files).len(), 1);
+    // With bytes that were not read, the system resets the connection.
+    client.command(b"\x0E");
+    client.stream.peek(&mut [0]).expect("an answer");
+    drop(client);
+    until("the stage is gone", || files_below(&files).is_empty());
+    let mut client = Client::connect(server.addr);
+    assert_eq!(names(&mut client, "SHOW STAGES"), [""; 0]);
+    // In the middle of an upload to it, too.
+    done(&mut client, "CREATE TEMPORARY STAGE lake");
+    upload(&mut client, "a", b"data");
+    client.begin_upload(&put("b"));
+    client.send_part(&noise(3, 5 << 20));
+    until("the upload has begun", || !unfinished_files(dir.path()).is_empty());
+    drop(client);
+    until("the stage is gone", || files_below(&files).is_empty());
+    until("so is the upload", || unfinished_files(dir.path()).is_empty());
+}
+
+#[test]
+fn a_data_directory_has_one_server() {
+    let dir = directory();
+    let server = Process::start(dir.path());
+    let said = refused(&mut program(dir.path()));
+    assert!(said.contains("belongs to another server"), "{said}");
+    assert!(said.contains(&format!("process {}", server.id())), "{said}");
+    assert!(said.contains("hint: stop that one, or give this one its own --data-dir"), "{said}");
+    server.kill();
+    drop(Process::start(dir.path()));
+}
+
+#[test]
+fn what_is_wrong_at_the_start_is_said_with_what_to_do() {
+    let dir = directory();
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("an address").to_string();
+    let path = dir.path().display().to_string();
+    let check = |command: &mut Command, said: &[&str]| {
+        let text = refused(command);
+        assert!(text.contains("stagewire: ") && text.contains("\n  hint: "), "{text}");
+        for said in said {
+            assert!(text.contains(said), "{said}: {text}");
+        }
+        assert!(!text.contains("hush"), "{text}");
+    };
+    for (option, name) in [("--mysql-addr", "mysql_addr"), ("--http-addr", "http_addr")] {
+        let mut open = Command::new(env!("CARGO_BIN_EXE_stagewire"));
+        open.env_clear().args(["serve", option, "0.0.0.0:0", "--data-dir", &path]);
+        check(&mut open, &["Refusing to listen on 0.0.0.0:0", name, "STAGEWIRE_ROOT_PASSWORD"]);
+    }
+    let mut busy = Command::new(env!("CARGO_BIN_EXE_stagewire"));
+    busy.env_clear().args(["serve", "--mysql-addr", &taken, "--data-dir", &path]);
+    check(&mut busy, &["Can't listen on", &taken, "--mysql-addr", "port 0 picks a free one"]);
+    let mut busy = Command::new(env!("CARGO_BIN_EXE_stagewire"));
+    busy.env_clear().args(["serve", "--mysql-addr", "127.0.0.1:0", "--data-dir", &path]);
+    check(busy.args(["--http-addr", &taken]), &["Can't listen on", &taken, "--http-addr"]);
+    for (text, said) in [
+        ("root_pasword = 'hush'", "unknown field `root_pasword`"),
+        ("root_password = 'hush", "Can't understand"),
+        ("[limits]\nmax_conections = 3", "unknown field `max_conections`"),
+        ("[limits]\nmax_connections = 'many'", "Can't understand"),
+        ("[catalog]\nurl = 'fs:///tmp/x/'", "The catalog can't be kept at fs:///tmp/x/"),
+        ("[storage]\nurl = 'ftp://x/'", "Can't open the storage"),
+        ("secret_key_file = '/nonexistent/key'", "/nonexistent/key"),
+    ] {
+        check(&mut with_config(dir.path(), text), &[said]);
+    }
+    let mut missing = program(dir.path());
+    check(missing.args(["--config", "/nonexistent.toml"]), &["/nonexistent.toml", "--config"]);
+    let mut key = program(dir.path());
+    check(key.env("STAGEWIRE_SECRET_KEY", "hush"), &["64"]);
+    std::fs::write(dir.path().join("file"), "").expect("written");
+    check(&mut program(&dir.path().join("file")), &["Can't use the data directory", "--data-dir"]);
+}
+
+/// A store that refuses everything; it sees all that the server sends.
+fn store() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 16 * 1024]);
+            let _ = stream.write_all(
+                b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            );
+        }
+    });
+    format!("http://{addr}")
+}
+
+#[test]
+fn secrets_are_in_neither_the_directory_nor_the_log() {
+    // "hush" and "shhh" in base64, wherever they stand: as HTTP would send them.
+    const SECRETS: &[&str] = &["hush", "aHVza", "h1c2", "odXNo", "shhh", "c2hoa", "NoaG", "zaGho"];
+    let (dir, store) = (directory(), store());
+    let mut command = program(dir.path());
+    command.env("STAGEWIRE_LOG", "trace").env("STAGEWIRE_ROOT_PASSWORD", "hush-root");
+    let server = Process::spawn(command);
+    let options = Options { password: "hush-root".to_owned(), ..Options::default() };
+    let mut client = Client::with(server.addr, &options).expect("a log-in");
+    let s3 = |secret: &str, more: &str| {
+        format!(
+            "URL='s3://bucket/p/' CONNECTION=(ENDPOINT_URL='{store}' ACCESS_KEY_ID='visible' \
+             SECRET_ACCESS_KEY='{secret}' SESSION_TOKEN='shhh-token' {more})"
+        )
+    };
+    done(&mut client, &format!("CREATE STAGE lake {}", s3("hush-1", "")));
+    let host = store.trim_start_matches("http://");
+    let webdav = format!("URL='webdav://{host}/' CONNECTION=(HTTPS='false'");
+    done(&mut client, &format!("CREATE STAGE dav {webdav} USERNAME='u' PASSWORD='hush-2')"));
+    done(&mut client, &format!("CREATE TEMPORARY STAGE temp {}", s3("hush-3", "")));
+    // Statements that fail, near a secret and because of one.
+    for sql in [
+        format!("CREATE STAGE x {}", s3("hush-4", "'hush-5'")),
+        format!("CREATE STAGE x {} 'hush-6'", s3("hush-6", "")),
+        format!("CREATE STAGE x {}", s3("hush-7", "REGION=hush-7 hush-7")),
+        format!("CREATE STAGE x {}", s3("hush-8", "hush='hush-8'")),
+        format!("CREATE STAGE x {}", s3("hush-9", "SECRET_ACCESS_KEY='hush-10'")),
+        "CREATE STAGE x URL='s3://b/' CONNECTION=(SECRET_ACCESS_KEY='hush-11".to_owned(),
+        "CREATE STAGE x URL='s3://b/' CREDENTIALS=(AWS_SECRET_KEY='hush-12')".to_owned(),
+        "CREATE STAGE x URL='s3://key:hush-13@b/'".to_owned(),
+        "CREATE STAGE x URL='s3://b/' ENDPOINT='http://key:hush-13@b/'".to_owned(),
+        "CREATE STAGE x URL='s3://b/' CONNECTION=(SECRET_ACCESS_KEY=hush)".to_owned(),
+        format!("ALTER STAGE lake SET {} hush-14", s3("hush-14", "")),
+        "CREAT STAGE x CONNECTION=(SECRET_ACCESS_KEY='hush-15')".to_owned(),
+        "SELECT 'hush-16' 'hush-16' FROM".to_owned(),
+        "SET PASSWORD = 'hush-17'".to_owned(),
+        "CREATE USER u IDENTIFIED BY 'hush-18'".to_owned(),
+    ] {
+        let responses = client.query(&sql);
+        assert!(matches!(responses[..], [Response::Err(_)]), "{sql}: {responses:?}");
+    }
+    done(&mut client, &format!("ALTER STAGE lake SET {}", s3("hush-19", "")));
+    // They are used.
+    for stage in ["lake", "dav", "temp"] {
+        let responses = client.query(&format!("LIST @{stage}"));
+        assert!(matches!(responses[..], [Response::Err(_)]), "{responses:?}");
+        let responses = client.query(&format!("PUT file:///tmp/a @{stage}"));
+        assert!(matches!(responses[..], [Response::Err(_)]), "{responses:?}");
+        for sql in ["SHOW CREATE STAGE", "DESCRIBE STAGE"] {
+            let shown = format!("{:?}", client.query(&format!("{sql} {stage}")));
+            for secret in SECRETS {
+                assert!(!shown.contains(secret), "{shown}");
+            }
+        }
+    }
+    let statement =
+        "CREATE STAGE y URL='s3://b/' CONNECTION=(ACCESS_KEY_ID='k' SECRET_ACCESS_KEY=?)";
+    let prepared = client.prepare(statement).expect("prepared");
+    let secret = support::client::Parameter::Text("hush-20".to_owned());
+    let responses = client.execute(&prepared, &[secret]);
+    assert!(matches!(responses[..], [Response::Ok { .. }]), "{responses:?}");
+    // By HTTP: root's password.
+    for authorization in ["Basic cm9vdDpodXNoLXJvb3Q=", "Basic cm9vdDpodXNoLXdyb25n"] {
+        let headers = [("stage_name", "lake"), ("Authorization", authorization)];
+        http::send(server.http_addr, "PUT", "/v1/upload_to_stage", &headers, b"");
+    }
+    let shown = format!("{:?}", client.query("SHOW STAGES"));
+    assert!(shown.contains("visible") && SECRETS.iter().all(|secret| !shown.contains(secret)));
+    drop(client);
+    server.terminate();
+    let (_, log) = server.wait();
+    assert!(log.contains("CREATE STAGE") && log.contains("TRACE"), "a log to look at");
+    let leaks: Vec<&str> =
+        log.lines().filter(|line| SECRETS.iter().any(|secret| line.contains(secret))).collect();
+    assert!(leaks.is_empty(), "in the log:\n{}", leaks.join("\n"));
+    let files = files_below(dir.path());
+    assert!(files.len() > 3, "{files:?}");
+    for file in files {
+        let bytes = std::fs::read(&file).expect("a file");
+        for secret in SECRETS {
+            let found = bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+            assert!(!found, "{secret} is in {file}");
+        }
+    }
+    let key = std::fs::metadata(dir.path().join("secret.key")).expect("a key");
+    assert_eq!(key.permissions().mode() & 0o777, 0o600);
+}

@@ -1,0 +1,532 @@
+//! Uploads by LOCAL INFILE, packet by packet, on directories and on S3: whole, or not at all.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use flate2::read::MultiGzDecoder;
+use support::client::{Client, MAX_PAYLOAD, Options, Response, cap, packet};
+use support::http;
+use support::process::Process;
+use support::server::{Server, config, until};
+use support::world::{Storage, World, files_below, noise, unfinished_files};
+
+/// Each test once on each kind of storage.
+macro_rules! on_every_storage {
+    ($($test:ident),* $(,)?) => {
+        mod on_directories {
+            $(#[test]
+            fn $test() {
+                super::$test(super::Storage::Fs);
+            })*
+        }
+        mod on_s3 {
+            $(#[test]
+            fn $test() {
+                super::$test(super::Storage::S3);
+            })*
+        }
+    };
+}
+
+on_every_storage!(
+    a_client_that_dies_leaves_nothing,
+    packets_of_every_size_make_the_same_file,
+    files_that_end_with_a_full_packet_are_whole,
+    the_next_command_in_the_place_of_a_file_is_executed,
+    nothing_at_all_is_one_error,
+    of_two_at_once_one_is_stored,
+    a_stage_that_is_gone_takes_no_files,
+    compressed_files_unpack_to_their_source,
+    a_file_that_is_skipped_is_not_asked_for,
+);
+
+/// As a driver of this name does it.
+fn connect_as(world: &World, name: &str) -> Client {
+    let attributes = vec![("_client_name".to_owned(), name.to_owned())];
+    let options = Options { attributes, ..Options::default() };
+    Client::with(world.server.addr, &options).expect("a log-in")
+}
+
+fn done(client: &mut Client, sql: &str) {
+    let responses = client.query(sql);
+    assert!(matches!(responses[..], [Response::Ok { .. }]), "{sql}: {responses:?}");
+}
+
+/// The connection takes commands, and nothing waits in it.
+fn usable(client: &mut Client) {
+    client.command(b"\x0E");
+    assert_eq!(client.read()[0], 0, "an OK");
+}
+
+fn put(path: &str, options: &str) -> String {
+    format!("PUT 'file://{path}' @lake AUTO_COMPRESS=FALSE {options}")
+}
+
+/// The row's status and size, for clients that get rows.
+fn status(response: &Response) -> (String, u64) {
+    let Response::Rows { rows, .. } = response else { panic!("rows, not {response:?}") };
+    let text = |column: usize| rows[0][column].clone().expect("not NULL");
+    (text(6), text(3).parse().expect("a size"))
+}
+
+fn uploaded(size: usize) -> (String, u64) {
+    ("UPLOADED".to_owned(), size as u64)
+}
+
+fn error(response: &Response) -> (u16, String) {
+    let Response::Err(refusal) = response else { panic!("an error, not {response:?}") };
+    (refusal.code, refusal.message.clone())
+}
+
+/// Uploads content in packets of this size.
+fn send(client: &mut Client, sql: &str, content: &[u8], packet: usize) -> Response {
+    client.begin_upload(sql);
+    client.upload_packet = packet;
+    client.send_part(content);
+    client.end_upload()
+}
+
+fn a_client_that_dies_leaves_nothing(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let mut witness = Client::connect(world.server.addr);
+    done(&mut witness, "CREATE STAGE lake");
+    let old = noise(1, 5000);
+    for name in ["old", "old.large"] {
+        let stored = send(&mut witness, &put(name, ""), &old, 4096);
+        assert_eq!(status(&stored), uploaded(old.len()));
+    }
+    let before = world.stored();
+    let large = noise(2, 20 << 20);
+    // A directory without the old file, and the place of the old file.
+    for (target, overwrite) in [("/tmp/new", "FALSE"), ("/tmp/old", "TRUE")] {
+        for (moment, content, torn) in [
+            ("asked", &large[..0], &b""[..]),
+            ("in the first block", &large[..100], b""),
+            ("in the header of a packet", &large[..100], b"\x10\x27"),
+            ("in a packet", &large[..100], b"\x10\x27\0\x03and then"),
+            ("after 20 MB", &large[..], b"\x10\x27\0\x03and then"),
+            ("before the empty packet", &large[..], b""),
+        ] {
+            let mut client = Client::connect(world.server.addr);
+            client.begin_upload(&put(target, &format!("OVERWRITE={overwrite}")));
+            client.send_part(content);
+            client.write_raw(torn);
+            if content.len() > 10 << 20 {
+                until("the upload has begun", || !world.unfinished().is_empty());
+            }
+            drop(client);
+            world.until_connections(1);
+            let case = format!("{target}, {moment}");
+            assert_eq!(world.unfinished(), [""; 0], "{case}");
+            assert_eq!(world.stored(), before, "{case}");
+            assert!(world.read("lake", "old").expect("the old file") == old, "{case}");
+        }
+    }
+    usable(&mut witness);
+}
+
+fn packets_of_every_size_make_the_same_file(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let mut client = Client::connect(world.server.addr);
+    done(&mut client, "CREATE STAGE lake");
+    let whole = noise(3, 2 * MAX_PAYLOAD + 100_003);
+    for (packet, length) in [
+        (1, 3000),
+        (4092, 1_000_001),
+        (4096, 1 << 20),
+        (8192, 3_000_017),
+        (16 * 1024, 3_000_017),
+        (64 * 1024, 9 << 20),
+        (1 << 20, 9_000_017),
+        (MAX_PAYLOAD - 1, whole.len()),
+    ] {
+        let stored = send(&mut client, &put("/tmp/a", "OVERWRITE=TRUE"), &whole[..length], packet);
+        assert_eq!(status(&stored), uploaded(length), "{packet}");
+        assert!(world.read("lake", "a").expect("stored") == whole[..length], "{packet}");
+        usable(&mut client);
+    }
+    assert_eq!(world.unfinished(), [""; 0]);
+}
+
+fn files_that_end_with_a_full_packet_are_whole(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    done(&mut Client::connect(world.server.addr), "CREATE STAGE lake");
+    let whole = noise(4, 2 * MAX_PAYLOAD);
+    for (name, empty_packets) in [
+        ("MariaDB connector/Node", 1),
+        ("aiomysql", 1),
+        ("libmysql", 2),
+        ("a driver that nobody knows", 2),
+    ] {
+        let mut client = connect_as(&world, name);
+        for packets in [1, 2] {
+            let content = &whole[..packets * MAX_PAYLOAD];
+            client.begin_upload(&put("/tmp/a", "OVERWRITE=TRUE"));
+            client.upload_packet = MAX_PAYLOAD;
+            client.send_part(content);
+            (1..empty_packets).for_each(|_| client.write(b""));
+            let answer = client.end_upload();
+            assert!(!matches!(answer, Response::Err(_)), "{name}: {answer:?}");
+            assert!(world.read("lake", "a").expect("stored") == content, "{name}, {packets}");
+            usable(&mut client);
+        }
+    }
+}
+
+fn the_next_command_in_the_place_of_a_file_is_executed(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let mut client = Client::connect(world.server.addr);
+    done(&mut client, "CREATE STAGE lake");
+    for overwrite in ["", "OVERWRITE=TRUE", "ALLOW_EMPTY=TRUE"] {
+        client.begin_upload(&put("/tmp/a", overwrite));
+        let responses = client.query("SELECT 'next'");
+        let [Response::Rows { rows, .. }] = &responses[..] else { panic!("{responses:?}") };
+        assert_eq!(rows[..], [[Some("next".to_owned())]]);
+        usable(&mut client);
+        // In a text of several, what follows is not executed either.
+        client.begin_upload(&format!("{}; CREATE STAGE never", put("/tmp/a", overwrite)));
+        client.command(b"\x0E");
+        assert_eq!(client.read()[0], 0);
+        usable(&mut client);
+        // Nor is a refusal by the next file.
+        client.begin_upload(&put("/tmp/a", overwrite));
+        let stored = send(&mut client, &put("/tmp/b", "OVERWRITE=TRUE"), b"data", 4);
+        assert_eq!(status(&stored), uploaded(4));
+    }
+    assert_eq!(world.list("lake"), [("b".to_owned(), 4)]);
+    assert_eq!(world.unfinished(), [""; 0]);
+    let stages = client.query("SHOW STAGES");
+    assert!(matches!(&stages[..], [Response::Rows { rows, .. }] if rows.len() == 1), "{stages:?}");
+}
+
+fn nothing_at_all_is_one_error(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    for name in ["libmysql", "pymysql", "MariaDB connector/Node"] {
+        let mut client = connect_as(&world, name);
+        done(&mut client, "CREATE OR REPLACE STAGE lake");
+        let _ = send(&mut client, &put("/tmp/old", ""), b"old", 4096);
+        // The statement behind is not executed, so nothing follows the ERR.
+        let several = format!("{}; SELECT 2", put("/tmp/old", "OVERWRITE=TRUE"));
+        for sql in [put("/tmp/new", ""), put("/tmp/old", "OVERWRITE=TRUE"), several] {
+            client.begin_upload(&sql);
+            let (code, message) = error(&client.end_upload());
+            assert_eq!(code, 1017, "{message}");
+            assert!(message.starts_with("No data received for '/tmp/"), "{message}");
+            usable(&mut client);
+            assert_eq!(world.list("lake"), [("old".to_owned(), 3)]);
+        }
+        client.begin_upload(&put("/tmp/old", "OVERWRITE=TRUE ALLOW_EMPTY=TRUE"));
+        assert!(!matches!(client.end_upload(), Response::Err(_)));
+        client.begin_upload("PUT file:///tmp/z @lake ALLOW_EMPTY=TRUE");
+        assert!(!matches!(client.end_upload(), Response::Err(_)));
+        usable(&mut client);
+        let files = world.list("lake");
+        assert_eq!((files[0].0.as_str(), files[0].1, files[1].0.as_str()), ("old", 0, "z.gz"));
+        assert_eq!(unpack(&world.read("lake", "z.gz").expect("stored")), b"");
+        assert_eq!(world.unfinished(), [""; 0]);
+    }
+}
+
+fn of_two_at_once_one_is_stored(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let addr = world.server.addr;
+    done(&mut Client::connect(addr), "CREATE STAGE lake");
+    for (name, size) in [("small", 1000), ("large", 9 << 20)] {
+        let contents = [noise(5, size), noise(6, size)];
+        // Both have been asked before either has sent a byte, and end at the same time.
+        let barrier = std::sync::Barrier::new(2);
+        let results = thread::scope(|scope| {
+            let clients = contents.each_ref().map(|content| {
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    let mut client = Client::connect(addr);
+                    client.begin_upload(&put(name, "OVERWRITE=FALSE"));
+                    barrier.wait();
+                    client.send_part(content);
+                    barrier.wait();
+                    status(&client.end_upload())
+                })
+            });
+            clients.map(|client| client.join().expect("no panic"))
+        });
+        let winner = usize::from(results[0].0 != "UPLOADED");
+        assert_eq!(results[winner], uploaded(size), "{name}: {results:?}");
+        assert_eq!(results[1 - winner], ("SKIPPED".to_owned(), 0), "{name}: {results:?}");
+        assert!(world.read("lake", name).expect("stored") == contents[winner], "{name}");
+        assert_eq!(world.unfinished(), [""; 0], "{name}");
+    }
+}
+
+fn a_stage_that_is_gone_takes_no_files(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let mut other = Client::connect(world.server.addr);
+    for replace in
+        [&["DROP STAGE lake", "CREATE STAGE lake"][..], &["CREATE OR REPLACE STAGE lake"]]
+    {
+        for (size, older) in [(1000, false), (1000, true), (20 << 20, false), (20 << 20, true)] {
+            done(&mut other, "CREATE OR REPLACE STAGE lake");
+            if older {
+                let _ = send(&mut other, &put("/tmp/older", ""), b"older", 4096);
+            }
+            let mut client = Client::connect(world.server.addr);
+            client.begin_upload(&put("/tmp/a", ""));
+            client.send_part(&noise(7, size));
+            if size > 10 << 20 {
+                until("the upload has begun", || !world.unfinished().is_empty());
+            }
+            replace.iter().for_each(|sql| done(&mut other, sql));
+            let answer = client.end_upload();
+            usable(&mut client);
+            assert_eq!(world.list("lake"), [], "{replace:?}, {size}: {answer:?}");
+            assert_eq!(world.unfinished(), [""; 0], "{replace:?}, {size}: {answer:?}");
+            // Nor does it belong to nobody.
+            assert_eq!(error(&answer).0, 1017, "{replace:?}, {size}");
+            assert_eq!(world.stored(), [""; 0], "{replace:?}, {size}");
+        }
+    }
+}
+
+fn unpack(packed: &[u8]) -> Vec<u8> {
+    let mut unpacked = Vec::new();
+    MultiGzDecoder::new(packed).read_to_end(&mut unpacked).expect("gzip");
+    unpacked
+}
+
+fn compressed_files_unpack_to_their_source(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let mut client = Client::connect(world.server.addr);
+    done(&mut client, "CREATE STAGE lake");
+    let table: Vec<u8> =
+        (0..200_000).flat_map(|n: u64| format!("{n},{}\n", n * n % 9973).into_bytes()).collect();
+    for (name, source) in [("table", table), ("noise", noise(8, 3 << 20)), ("one", vec![b'x'])] {
+        let mut packed = Vec::new();
+        for packet in [16 * 1024, 1 << 20, 777] {
+            let sql = format!("PUT file:///tmp/{name} @lake OVERWRITE=TRUE");
+            let answer = send(&mut client, &sql, &source, packet);
+            let stored = world.read("lake", &format!("{name}.gz")).expect("stored");
+            assert_eq!(status(&answer), uploaded(stored.len()), "{name}");
+            assert!(unpack(&stored) == source, "{name}, {packet}");
+            packed.push(stored);
+        }
+        assert!(packed[0] == packed[1] && packed[1] == packed[2], "{name}: not the same bytes");
+    }
+    let (table, packed) = (&world.list("lake")[2], 3_000_000);
+    assert!(table.0 == "table.gz" && table.1 < packed, "it is smaller: {table:?}");
+}
+
+fn a_file_that_is_skipped_is_not_asked_for(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let mut client = Client::connect(world.server.addr);
+    done(&mut client, "CREATE STAGE lake");
+    let _ = send(&mut client, &put("/tmp/a", ""), b"first", 4096);
+    let answers = client.query(&put("/tmp/a", ""));
+    assert_eq!(status(&answers[0]), ("SKIPPED".to_owned(), 0));
+    assert_eq!(world.read("lake", "a").expect("stored"), b"first");
+}
+
+/// What a client gets that calls itself by these attributes.
+#[test]
+fn the_answer_is_what_the_client_takes() {
+    let server = Server::start();
+    let mut answers = BTreeMap::new();
+    for (name, value) in [
+        ("_client_name", "libmysql"),
+        ("_client_name", "libmariadb"),
+        ("_client_name", "pymysql"),
+        ("_client_name", "mysql-connector-python"),
+        ("_client_name2", "maodbc"),
+        ("", ""),
+    ] {
+        let attributes = vec![(name.to_owned(), value.to_owned())];
+        let options = Options { attributes, ..Options::default() };
+        let mut client = Client::with(server.addr, &options).expect("a log-in");
+        done(&mut client, "CREATE OR REPLACE STAGE lake");
+        let answer = send(&mut client, &put("/tmp/a", ""), b"data", 4096);
+        usable(&mut client);
+        answers.insert(value, answer);
+    }
+    assert_eq!(status(&answers["libmysql"]), uploaded(4));
+    for ok in ["libmariadb", "pymysql", "mysql-connector-python", "maodbc", ""] {
+        let Response::Ok { affected, info, .. } = &answers[ok] else { panic!("{ok}") };
+        assert_eq!(*affected, 1, "{ok}");
+        assert_eq!(info, "UPLOADED: a, 4 bytes -> @lake/a, 4 bytes", "{ok}");
+    }
+    // MariaDB's library does not tell its ODBC driver from a program, but programs have names.
+    for (name, value, rows) in
+        [("_client_name2", "maodbc", false), ("program_name", "mariadb", true)]
+    {
+        let attributes = [("_client_name", "libmariadb"), (name, value)];
+        let attributes = attributes.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
+        let options = Options { attributes, ..Options::default() };
+        let mut client = Client::with(server.addr, &options).expect("a log-in");
+        done(&mut client, "CREATE OR REPLACE STAGE lake");
+        let answer = send(&mut client, &put("/tmp/a", ""), b"data", 4096);
+        usable(&mut client);
+        assert_eq!(matches!(answer, Response::Rows { .. }), rows, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_client_that_sends_no_files_is_not_asked() {
+    let server = Server::start();
+    let capabilities = cap::USUAL & !cap::LOCAL_FILES;
+    let options = Options { capabilities, ..Options::default() };
+    let mut client = Client::with(server.addr, &options).expect("a log-in");
+    done(&mut client, "CREATE STAGE lake");
+    let answers = client.query(&put("/tmp/a", ""));
+    assert_eq!(error(&answers[0]).0, 3948);
+    usable(&mut client);
+}
+
+/// Uploads to a storage that fails: the client is heard to its end, then told once.
+fn fails_with(client: &mut Client, sql: &str, content: &[u8], code: u16) {
+    let answer = send(client, sql, content, 16 * 1024);
+    let (found, message) = error(&answer);
+    assert_eq!(found, code, "{sql}: {message}");
+    usable(client);
+}
+
+#[test]
+fn a_directory_that_turns_into_a_file_takes_nothing() {
+    let Some(world) = World::new(Storage::Fs) else { return };
+    let mut client = Client::connect(world.server.addr);
+    let dir = world.external_dir().join("lake");
+    done(&mut client, &format!("CREATE STAGE lake URL='fs://{}/'", dir.display()));
+    for size in [1000, 20 << 20] {
+        let content = noise(9, size);
+        client.begin_upload(&put("/tmp/a", ""));
+        client.send_part(&content[..size / 2]);
+        until("the upload has begun", || size < 1 << 20 || !files_below(&dir).is_empty());
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::write(&dir, b"in the way").expect("written");
+        client.send_part(&content[size / 2..]);
+        let (code, message) = error(&client.end_upload());
+        assert_eq!(code, 1030, "{size}: {message}");
+        usable(&mut client);
+        fails_with(&mut client, &put("/tmp/b", "OVERWRITE=TRUE"), &content, 1030);
+        assert_eq!(std::fs::read(&dir).expect("the file"), b"in the way");
+        std::fs::remove_file(&dir).expect("removed");
+    }
+    // The directory comes back with the next file.
+    let answer = send(&mut client, &put("/tmp/a", ""), b"data", 4096);
+    assert_eq!(status(&answer), uploaded(4));
+    assert_eq!(std::fs::read(dir.join("a")).expect("the file"), b"data");
+}
+
+#[test]
+fn a_bucket_that_refuses_takes_nothing() {
+    let Some(world) = World::new(Storage::S3) else { return };
+    let mut client = Client::connect(world.server.addr);
+    let bucket = world.bucket();
+    let stage = |name: &str, bucket_name: &str, secret: &str| {
+        let options = bucket.options().into_iter().map(|(key, value)| match key {
+            "SECRET_ACCESS_KEY" => format!("{key}='{secret}'"),
+            _ => format!("{key}='{value}'"),
+        });
+        let options: Vec<String> = options.collect();
+        let url = format!("s3://{bucket_name}/{}/{name}/", world.run);
+        format!("CREATE STAGE {name} URL='{url}' CONNECTION=({})", options.join(" "))
+    };
+    done(&mut client, &stage("wrong_key", &bucket.name, "not the secret"));
+    done(&mut client, &stage("no_bucket", "no-such-bucket-anywhere", &bucket.secret));
+    for (stage, code) in [("wrong_key", 1142), ("no_bucket", 1017)] {
+        for size in [1000, 20 << 20] {
+            let sql = format!("PUT file:///tmp/a @{stage} AUTO_COMPRESS=FALSE OVERWRITE=TRUE");
+            fails_with(&mut client, &sql, &noise(10, size), code);
+        }
+        // Without OVERWRITE it is known before the client is asked.
+        let answers = client.query(&format!("PUT file:///tmp/a @{stage}"));
+        assert_eq!(error(&answers[0]).0, code, "{answers:?}");
+        usable(&mut client);
+    }
+    assert_eq!(world.unfinished(), [""; 0]);
+}
+
+/// A small file system, as long as it lives.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// `None`, which is announced, where mounting is not allowed. CI has to allow it.
+    fn mount() -> Option<SmallDisk> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(dir.path());
+        if mount.output().is_ok_and(|output| output.status.success()) {
+            return Some(SmallDisk(dir));
+        }
+        assert!(std::env::var_os("CI").is_none(), "a tmpfs can't be mounted");
+        eprintln!("skipped: a tmpfs can't be mounted (it needs root)");
+        None
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_error_1021_and_507() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let data_dir: PathBuf = disk.path().join("data");
+    let mut server = Server::open(config(&data_dir)).expect("a server");
+    let mut client = Client::connect(server.addr);
+    done(&mut client, "CREATE STAGE lake");
+    let large = noise(11, 40 << 20);
+    let before = files_below(&data_dir);
+    for packet in [4096, 1 << 20] {
+        client.upload_packet = packet;
+        fails_with(&mut client, &put("/tmp/a", ""), &large, 1021);
+        assert_eq!(files_below(&data_dir), before);
+    }
+    let form = http::form(&[("a", &large)]);
+    let content_type = format!("multipart/form-data; boundary={}", http::BOUNDARY);
+    let headers = [
+        ("stage_name", "lake"),
+        ("Authorization", http::ROOT),
+        ("Content-Type", content_type.as_str()),
+    ];
+    let answer = http::send(server.http_addr, "PUT", "/v1/upload_to_stage", &headers, &form);
+    assert_eq!(answer.status, 507, "{}", answer.body);
+    assert_eq!(files_below(&data_dir), before);
+    // What fits is stored.
+    let answer = send(&mut client, &put("/tmp/b", ""), &large[..1 << 20], 1 << 16);
+    assert_eq!(status(&answer), uploaded(1 << 20));
+    server.stop();
+}
+
+#[test]
+fn a_large_file_needs_little_memory() {
+    const SIZE: usize = 300 << 20;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let server = Process::start(dir.path());
+    let before = server.peak_kib();
+    let mut client = Client::connect(server.addr);
+    done(&mut client, "CREATE STAGE lake");
+    let megabyte = noise(12, 1 << 20);
+    client.begin_upload(&put("/tmp/a", ""));
+    let mut packets = Vec::new();
+    for _ in 0..SIZE / megabyte.len() {
+        packets.clear();
+        for chunk in megabyte.chunks(4096) {
+            packets.extend(packet(client.sequence, chunk));
+            client.sequence = client.sequence.wrapping_add(1);
+        }
+        client.write_raw(&packets);
+    }
+    assert_eq!(status(&client.end_upload()), uploaded(SIZE));
+    let peak = server.peak_kib();
+    eprintln!("300 MB in packets of 4 KiB: {} MiB at most, {} MiB idle", peak >> 10, before >> 10);
+    assert!(peak < 200 << 10, "{peak} KiB");
+    assert_eq!(unfinished_files(dir.path()), [""; 0]);
+}
