@@ -8,7 +8,7 @@ use futures::stream::{BoxStream, Stream, StreamExt};
 use mysql_async::prelude::{FromValue, Queryable};
 use mysql_async::{Conn, Opts, OptsBuilder, Row};
 
-use super::{Failure, Result};
+use super::{Failure, Result, as_option};
 
 /// How long a server may take to greet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -140,6 +140,7 @@ fn failure(error: mysql_async::Error) -> Failure {
     match error {
         Error::Server(error) => {
             let (what, hint) = split_hint(&error.message);
+            let hint = hint.as_deref().map(as_option);
             Failure { what, hint, lost: PASSING.contains(&error.code) }
         }
         // Of the file, not of the connection.

@@ -78,6 +78,17 @@ impl Failure {
     }
 }
 
+/// A server's advice in words of this command line.
+pub fn as_option(advice: &str) -> String {
+    const OPTIONS: &[(&str, &str)] = &[
+        ("ALLOW_EMPTY=TRUE", "--allow-empty"),
+        ("OVERWRITE=TRUE", "--overwrite"),
+        ("SOURCE_COMPRESSION=NONE", "--source-compression NONE"),
+        ("AUTO_COMPRESS=FALSE", "--no-auto-compress"),
+    ];
+    OPTIONS.iter().fold(advice.to_owned(), |text, (sql, option)| text.replace(sql, option))
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)

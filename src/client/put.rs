@@ -3,7 +3,7 @@
 //! ```text
 //! $ stagewire put 'data/**/*.csv' @lake/2026/
 //! UPLOADED data/a.csv -> @lake/2026/a.csv.gz (16 -> 36 bytes)
-//! SKIPPED data/b/c.csv -> @lake/2026/c.csv.gz: a file of this name exists; OVERWRITE=TRUE replaces it
+//! SKIPPED data/b/c.csv -> @lake/2026/c.csv.gz: a file of this name exists; --overwrite replaces it
 //! ERROR data/b/d.csv: Permission denied (os error 13)
 //! 1 uploaded, 1 skipped, 1 failed
 //! ```
@@ -31,7 +31,7 @@ use super::connection::{Connection, Contents, Link, Patience, Server};
 use super::report::{FileProgress, Outcome, Progress, Report, Status, Voice};
 use super::target::Target;
 use super::workers::{self, AsyncJob};
-use super::{Common, Failure, Result};
+use super::{Common, Failure, Result, as_option};
 use crate::sql::literal;
 use crate::transfer::compression::Compression;
 
@@ -192,7 +192,15 @@ impl Put {
                 jobs.insert(PathBuf::from("-"), Ok(job));
                 continue;
             }
-            let (found, mut failed) = self.find(pattern)?;
+            let (found, mut failed) = match self.find(pattern) {
+                Ok(found) => found,
+                // Others may have more luck.
+                Err(failure) if patterns.len() > 1 => {
+                    refused.push(error_row(pattern.clone(), &failure));
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
             refused.append(&mut failed);
             for Found { base, path } in found {
                 let job = self.job(&base, &path, target);
@@ -535,7 +543,7 @@ fn blocks(
 fn answered(job: Job, info: &str) -> Uploaded {
     let skipped = info.strip_prefix("SKIPPED: ").map(|rest| {
         let (target, why) = rest.rsplit_once(": ").unwrap_or((rest, ""));
-        (target.to_owned(), job.size, 0, Status::Skipped, why.to_owned())
+        (target.to_owned(), job.size, 0, Status::Skipped, as_option(why))
     });
     let uploaded = || {
         let rest = info.strip_prefix("UPLOADED: ")?.strip_prefix(job.name.as_str())?;
