@@ -9,7 +9,7 @@
 //!
 //! A file is written beside its place as `<name>.part`, compared with what `LIST` says of it, and
 //! only then renamed. Whatever goes wrong, no `.part` is left. A name on a stage is no reason to
-//! write outside of the directory: see [`local_path`].
+//! write outside of the directory: see `local_path`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
