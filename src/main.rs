@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use stagewire::client;
 use stagewire::config::{Config, Overrides, Secret};
 use stagewire::error::{Error, Result};
 use stagewire::instance::Instance;
@@ -32,6 +33,10 @@ struct CommandLine {
 enum Command {
     /// Serve MySQL and HTTP clients until SIGTERM or ctrl-c
     Serve(Serve),
+    Put(client::put::Put),
+    Get(client::get::Get),
+    Ls(client::ls::Ls),
+    Rm(client::rm::Rm),
 }
 
 #[derive(Args)]
@@ -63,8 +68,62 @@ struct Serve {
 /// How long the end of the server waits for a storage.
 const SETTLE: Duration = Duration::from_secs(10);
 
+/// How long the end of a client's command waits for its tasks to be dropped.
+const DROP_TIME: Duration = Duration::from_millis(500);
+
+/// What a shell expects of a program that ctrl-c has ended.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
-    let CommandLine { command: Command::Serve(options) } = CommandLine::parse();
+    match CommandLine::parse().command {
+        Command::Serve(options) => {
+            start_log();
+            match run(options) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => complain(&error, error.hint()),
+            }
+        }
+        Command::Put(put) => companion(async move { put.run().await }),
+        Command::Get(get) => companion(async move { get.run().await }),
+        Command::Ls(ls) => companion(async move { ls.run().await }),
+        Command::Rm(rm) => companion(async move { rm.run().await }),
+    }
+}
+
+/// The whole of an error: nothing cuts a terminal at 500 bytes.
+fn complain(error: &dyn std::error::Error, hint: Option<String>) -> ExitCode {
+    let hint = hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "stagewire: {error}{hint}");
+    ExitCode::FAILURE
+}
+
+/// Runs a client's command. Success is that every file has arrived.
+fn companion(command: impl Future<Output = client::Result<bool>>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error, None),
+    };
+    let ended = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        if let Err(error) = stop_on_signals(&stop) {
+            return complain(&error, error.hint());
+        }
+        tokio::select! {
+            result = command => match result {
+                Ok(true) => ExitCode::SUCCESS,
+                Ok(false) => ExitCode::FAILURE,
+                Err(failure) => complain(&failure, failure.hint.clone()),
+            },
+            () = stop.cancelled() => ExitCode::from(INTERRUPTED),
+        }
+    });
+    // Transfers that were cut off are undone as they are dropped; whoever still waits for a pipe
+    // is not waited for.
+    runtime.shutdown_timeout(DROP_TIME);
+    ended
+}
+
+fn start_log() {
     let wanted =
         EnvFilter::try_from_env("STAGEWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::registry()
@@ -72,15 +131,6 @@ fn main() -> ExitCode {
         .with(filter_fn(may_be_logged))
         .with(fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr))
         .init();
-    match run(options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // The whole of it: nothing cuts a terminal at 500 bytes.
-            let hint = error.hint().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
-            let _ = writeln!(std::io::stderr(), "stagewire: {error}{hint}");
-            ExitCode::FAILURE
-        }
-    }
 }
 
 /// Libraries that print credentials or whole statements when asked for their debug messages.

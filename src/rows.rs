@@ -19,7 +19,7 @@ pub enum Type {
     Double,
     /// `VARCHAR` in utf8mb4
     Text,
-    /// `VARBINARY`
+    /// `LONGBLOB`
     Bytes,
     /// `DATETIME(3)`, in UTC
     DateTime,

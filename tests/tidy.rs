@@ -8,6 +8,7 @@ use stagewire::statement::ENTRIES;
 /// Each room with those that it may use. `error` and `config` are for all.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("access", &[]),
+    ("client", &["sql", "transfer"]),
     ("config", &[]),
     ("error", &["sql"]),
     ("http", &["access", "instance", "metrics", "sql", "stage", "transfer"]),
@@ -31,6 +32,8 @@ const ALONE: &[(&str, &str)] = &[
     ("opensrv_mysql", "server"),
     ("opendal", "stage"),
     ("axum", "http"),
+    ("indicatif", "client"),
+    ("mysql_async", "client"),
     ("flate2", "transfer"),
     ("sqlparser::tokenizer", "sql"),
 ];

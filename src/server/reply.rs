@@ -236,6 +236,7 @@ struct Shape {
 }
 
 const NOT_NULL: u16 = 1;
+const BLOB: u16 = 16;
 const UNSIGNED: u16 = 32;
 const BINARY: u16 = 128;
 
@@ -263,7 +264,7 @@ impl Shape {
             // `YYYY-MM-DD hh:mm:ss.fff`
             Type::DateTime => Shape { ty: 0x0C, decimals: 3, ..number(23, 0) },
             Type::Null => Shape { ty: 0x06, ..number(0, 0) },
-            // The longest VARCHAR and VARBINARY that MySQL has.
+            // The longest VARCHAR that MySQL has.
             Type::Text => Shape {
                 character_set: UTF8MB4,
                 length: 65_532,
@@ -271,7 +272,8 @@ impl Shape {
                 flags: 0,
                 decimals: ANY_DECIMALS,
             },
-            Type::Bytes => Shape { ty: 0xFD, decimals: ANY_DECIMALS, ..number(65_535, 0) },
+            // A LONGBLOB; on the wire all blobs have the type of the plain one.
+            Type::Bytes => Shape { ty: 0xFC, ..number(u32::MAX, BLOB) },
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod drop_database;
 pub mod drop_stage;
 pub mod expression;
 pub mod file_format;
+pub mod get;
 pub mod list;
 pub mod ordinary;
 pub mod put;
@@ -44,6 +45,7 @@ use create_stage::CreateStage;
 use describe_stage::DescribeStage;
 use drop_database::DropDatabase;
 use drop_stage::DropStage;
+use get::Get;
 use list::List;
 use put::Put;
 use remove::Remove;
@@ -73,6 +75,8 @@ pub enum Statement {
     DropDatabase(DropDatabase),
     /// `DROP STAGE`
     DropStage(DropStage),
+    /// `GET`
+    Get(Get),
     /// `LIST`
     List(List),
     /// `PUT`
@@ -125,6 +129,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry { leads: describe_stage::LEADS, parse: describe_stage::parse, grammar: "describe_stage" },
     Entry { leads: drop_database::LEADS, parse: drop_database::parse, grammar: "drop_database" },
     Entry { leads: drop_stage::LEADS, parse: drop_stage::parse, grammar: "drop_stage" },
+    Entry { leads: get::LEADS, parse: get::parse, grammar: "get" },
     Entry { leads: list::LEADS, parse: list::parse, grammar: "list" },
     Entry { leads: put::LEADS, parse: put::parse, grammar: "put" },
     Entry { leads: remove::LEADS, parse: remove::parse, grammar: "remove" },
@@ -173,6 +178,7 @@ impl Statement {
     pub fn columns(&self, session: &Session) -> Result<Vec<Column>> {
         Ok(match self {
             Statement::DescribeStage(_) | Statement::ShowStages(_) => show_stages::columns(),
+            Statement::Get(_) => get::columns(),
             Statement::List(_) => list::columns(),
             Statement::Remove(_) => remove::columns(),
             Statement::Select(select) => select.columns(session)?,
@@ -207,6 +213,7 @@ impl Statement {
             Statement::DescribeStage(statement) => statement.execute(session).await,
             Statement::DropDatabase(statement) => statement.execute(session).await,
             Statement::DropStage(statement) => statement.execute(session).await,
+            Statement::Get(statement) => statement.execute(session).await,
             Statement::List(statement) => statement.execute(session).await,
             Statement::Put(statement) => statement.execute(session, files).await,
             Statement::Remove(statement) => statement.execute(session).await,
@@ -233,6 +240,7 @@ impl Statement {
             Statement::DescribeStage(_) => "describe_stage",
             Statement::DropDatabase(_) => "drop_database",
             Statement::DropStage(_) => "drop_stage",
+            Statement::Get(_) => "get",
             Statement::List(_) => "list",
             Statement::Put(_) => "put",
             Statement::Remove(_) => "remove",
@@ -263,6 +271,7 @@ impl Statement {
             Statement::DescribeStage(statement) => statement.to_string(),
             Statement::DropDatabase(statement) => statement.to_string(),
             Statement::DropStage(statement) => statement.to_string(),
+            Statement::Get(statement) => statement.to_string(),
             Statement::List(statement) => statement.to_string(),
             Statement::Put(statement) => statement.to_string(),
             Statement::Remove(statement) => statement.to_string(),

@@ -1,5 +1,6 @@
 """What each client program does, for Python's database drivers: see README.md beside this file."""
 
+import hashlib
 import os
 import sys
 
@@ -46,10 +47,25 @@ class Client:
     def expect_listed(self, path):
         expect("LIST", self.listed(), [(os.path.basename(FILE), os.path.getsize(path))])
 
+    def expect_contents(self, path):
+        """By GET, whose rows hold a part of the file each."""
+        cursor = self.connection.cursor()
+        cursor.execute(f"GET @{STAGE}")
+        found, parts = hashlib.sha256(), 0
+        for _name, part, content in cursor.fetchall():
+            expect("part", int(part), parts)
+            expect("type of the content", isinstance(content, (bytes, bytearray)), True)
+            found.update(content)
+            parts += 1
+        cursor.close()
+        with open(path, "rb") as file:
+            expect("contents by GET", found.hexdigest(), hashlib.sha256(file.read()).hexdigest())
+
     def up(self):
         self.rows(f"CREATE STAGE {STAGE} {OPTIONS}")
         self.upload(FILE, "UPLOADED")
         self.expect_listed(FILE)
+        self.expect_contents(FILE)
         self.upload_missing()
         self.upload(OTHER, "SKIPPED")
         self.expect_listed(FILE)
