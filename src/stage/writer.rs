@@ -74,12 +74,7 @@ impl Files {
         if path.is_root() || path.as_str().ends_with('/') {
             return Err(Error::BadPath { path: path.to_string(), why: "it is no file" });
         }
-        if self.read_only || !self.operator.info().capability().write {
-            return Err(Error::Unsupported {
-                what: format!("Writing to {}", self.label),
-                hint: Some("its storage can be read only".to_owned()),
-            });
-        }
+        self.check_writable()?;
         self.confine(path.as_str()).await?;
         let upload = Upload::begin(Arc::clone(self), path.as_str().to_owned(), overwrite).await?;
         let (blocks, incoming) = mpsc::channel(CHANNEL_BLOCKS);
@@ -89,6 +84,19 @@ impl Files {
             let _unheard = done.send(upload.run(incoming).await);
         });
         Ok(FileWriter { blocks, outcome: Some(outcome) })
+    }
+}
+
+impl Files {
+    /// Fails where nothing may be written.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        if !self.read_only && self.operator.info().capability().write {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what: format!("Writing to {}", self.label),
+            hint: Some("its storage can be read only".to_owned()),
+        })
     }
 }
 
@@ -234,10 +242,7 @@ impl Upload {
     async fn commit(&mut self) -> Result<Committed> {
         let files = Arc::clone(&self.files);
         let key = files.key(&self.path);
-        let place = match files.local_root() {
-            Some(root) => root.join(&self.path).to_string_lossy().into_owned(),
-            None => format!("{:p}/{key}", Arc::as_ptr(&files)),
-        };
+        let place = files.lock_name(&self.path);
         // Uploads of one file end one after the other, so that a look at the file stays true until
         // ours is there. Other servers are kept off by the storage's own condition, or not at all.
         let _turn = files.uploads.keys.lock(&place).await;
