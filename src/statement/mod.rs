@@ -25,6 +25,7 @@ pub mod expression;
 pub mod file_format;
 pub mod list;
 pub mod ordinary;
+pub mod presign;
 pub mod put;
 pub mod remove;
 pub mod select;
@@ -46,6 +47,7 @@ use describe_stage::DescribeStage;
 use drop_database::DropDatabase;
 use drop_stage::DropStage;
 use list::List;
+use presign::Presign;
 use put::Put;
 use remove::Remove;
 use select::Select;
@@ -77,6 +79,8 @@ pub enum Statement {
     DropStage(DropStage),
     /// `LIST`
     List(List),
+    /// `PRESIGN`
+    Presign(Presign),
     /// `PUT`
     Put(Put),
     /// `REMOVE`
@@ -127,6 +131,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry { leads: drop_database::LEADS, parse: drop_database::parse, grammar: "drop_database" },
     Entry { leads: drop_stage::LEADS, parse: drop_stage::parse, grammar: "drop_stage" },
     Entry { leads: list::LEADS, parse: list::parse, grammar: "list" },
+    Entry { leads: presign::LEADS, parse: presign::parse, grammar: "presign" },
     Entry { leads: put::LEADS, parse: put::parse, grammar: "put" },
     Entry { leads: remove::LEADS, parse: remove::parse, grammar: "remove" },
     Entry {
@@ -171,6 +176,7 @@ impl Statement {
             Statement::CopyFiles(copy) => copy_files::columns(copy.detailed()),
             Statement::DescribeStage(_) | Statement::ShowStages(_) => show_stages::columns(),
             Statement::List(_) => list::columns(),
+            Statement::Presign(_) => presign::columns(),
             Statement::Remove(_) => remove::columns(),
             Statement::Select(select) => select.columns(session)?,
             Statement::ShowCreateStage(_) => show_create_stage::columns(),
@@ -205,6 +211,7 @@ impl Statement {
             Statement::DropDatabase(statement) => statement.execute(session).await,
             Statement::DropStage(statement) => statement.execute(session).await,
             Statement::List(statement) => statement.execute(session).await,
+            Statement::Presign(statement) => statement.execute(session).await,
             Statement::Put(statement) => statement.execute(session, files).await,
             Statement::Remove(statement) => statement.execute(session).await,
             Statement::Select(statement) => statement.execute(session),
@@ -231,6 +238,7 @@ impl Statement {
             Statement::DropDatabase(_) => "drop_database",
             Statement::DropStage(_) => "drop_stage",
             Statement::List(_) => "list",
+            Statement::Presign(_) => "presign",
             Statement::Put(_) => "put",
             Statement::Remove(_) => "remove",
             Statement::Select(_) => "select",
@@ -261,6 +269,7 @@ impl Statement {
             Statement::DropDatabase(statement) => statement.to_string(),
             Statement::DropStage(statement) => statement.to_string(),
             Statement::List(statement) => statement.to_string(),
+            Statement::Presign(statement) => statement.to_string(),
             Statement::Put(statement) => statement.to_string(),
             Statement::Remove(statement) => statement.to_string(),
             Statement::Select(statement) => statement.to_string(),
