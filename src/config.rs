@@ -17,6 +17,8 @@ pub struct Config {
     pub mysql_addr: SocketAddr,
     /// Where HTTP clients connect.
     pub http_addr: SocketAddr,
+    /// What the URLs begin with that clients are given; `None` means `http://` and the address.
+    pub public_url: Option<String>,
     /// The server's own directory: lock, key, and by default catalog and files.
     pub data_dir: PathBuf,
     /// The password of `root`; empty means "from loopback only, without one".
@@ -164,6 +166,7 @@ impl fmt::Debug for Secret {
 struct File {
     mysql_addr: Option<SocketAddr>,
     http_addr: Option<SocketAddr>,
+    public_url: Option<String>,
     data_dir: Option<PathBuf>,
     root_password: Option<Secret>,
     catalog: Option<Place>,
@@ -205,6 +208,7 @@ impl Config {
                 .http_addr
                 .or(file.http_addr)
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8000))),
+            public_url: file.public_url,
             data_dir: overrides
                 .data_dir
                 .or(file.data_dir)
@@ -244,6 +248,13 @@ impl Config {
                     hint: format!("give a number from 1 to {most}"),
                 });
             }
+        }
+        let is_web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        if let Some(url) = self.public_url.as_ref().filter(|url| !is_web(url)) {
+            return Err(Error::Startup {
+                what: format!("Can't understand public_url = '{url}'"),
+                hint: "write it as in 'https://stagewire.example.com'".to_owned(),
+            });
         }
         for (name, addr) in [("mysql_addr", self.mysql_addr), ("http_addr", self.http_addr)] {
             if !addr.ip().is_loopback() && self.root_password.is_empty() {

@@ -283,6 +283,11 @@ pub enum Error {
         /// What was going on.
         during: &'static str,
     },
+    /// A signed URL that is none, or is no longer one.
+    BadLink {
+        /// Why.
+        why: &'static str,
+    },
     /// A request by HTTP that is not what it should be.
     BadRequest {
         /// What is wrong.
@@ -431,6 +436,7 @@ impl fmt::Display for Error {
             Error::Shutdown => f.write_str("Server shutdown in progress"),
             Error::TooManyConnections => f.write_str("Too many connections"),
             Error::Disconnected { during } => write!(f, "Lost connection during {during}"),
+            Error::BadLink { why } => write!(f, "The URL can't be used: {why}"),
             Error::BadRequest { why } => f.write_str(why),
             Error::Startup { what, .. } => f.write_str(what),
             Error::Internal { what } => write!(f, "Internal error: {what}"),
@@ -470,7 +476,7 @@ impl Error {
             Error::Storage { kind, .. } => kind.code(),
             Error::Conflict { .. } => code(1213, "40001"),
             Error::CatalogDamaged { .. } => code(1033, "HY000"),
-            Error::AccessDenied { .. } => code(1045, "28000"),
+            Error::AccessDenied { .. } | Error::BadLink { .. } => code(1045, "28000"),
             Error::UnknownVariable { .. } => code(1193, "HY000"),
             Error::ReadOnlyVariable { .. } => code(1238, "HY000"),
             Error::WrongValue { .. } => code(1231, "42000"),
@@ -569,6 +575,7 @@ impl Error {
             | Error::Shutdown
             | Error::TooManyConnections
             | Error::Disconnected { .. }
+            | Error::BadLink { .. }
             | Error::BadRequest { .. }
             | Error::Internal { .. } => None,
         }

@@ -1,7 +1,8 @@
 //! What all connections share: the configuration, the stages, the users.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::access::Users;
@@ -18,6 +19,8 @@ pub struct Instance {
     pub config: Config,
     /// Where files are.
     pub stages: Arc<Stages>,
+    /// Where HTTP clients connect, once that is open.
+    pub http_addr: OnceLock<SocketAddr>,
     /// Who may log in.
     pub users: Users,
     /// When it started.
@@ -36,10 +39,22 @@ impl Instance {
         Ok(Arc::new(Instance {
             config,
             stages,
+            http_addr: OnceLock::new(),
             users,
             started: Instant::now(),
             last_connection_id: AtomicU32::new(0),
             connections: AtomicUsize::new(0),
         }))
+    }
+
+    /// What the URLs begin with that clients are given, without a `/` at the end.
+    pub fn public_url(&self) -> String {
+        match &self.config.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => {
+                let addr = self.http_addr.get().unwrap_or(&self.config.http_addr);
+                format!("http://{addr}")
+            }
+        }
     }
 }

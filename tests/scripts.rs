@@ -215,7 +215,11 @@ impl Script {
                             .map(|(value, name)| match *name {
                                 // Stores differ in whether they know one.
                                 "md5" => "<md5>".to_owned(),
+                                "headers" => "<headers>".to_owned(),
                                 "last_modified" => "<time>".to_owned(),
+                                "url" if value.as_ref().is_some_and(|v| v.starts_with("http")) => {
+                                    "<url>".to_owned()
+                                }
                                 _ => value.unwrap_or_else(|| "NULL".to_owned()),
                             })
                             .collect();

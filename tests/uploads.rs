@@ -144,6 +144,8 @@ fn packets_of_every_size_make_the_same_file(storage: Storage) {
         (1 << 20, 9_000_017),
         (MAX_PAYLOAD - 1, whole.len()),
     ] {
+        // Something else first, for the same content again is not stored again.
+        send(&mut client, &put("/tmp/a", "OVERWRITE=TRUE"), b"else", packet);
         let stored = send(&mut client, &put("/tmp/a", "OVERWRITE=TRUE"), &whole[..length], packet);
         assert_eq!(status(&stored), uploaded(length), "{packet}");
         assert!(world.read("lake", "a").expect("stored") == whole[..length], "{packet}");
@@ -193,6 +195,7 @@ fn the_next_command_in_the_place_of_a_file_is_executed(storage: Storage) {
         assert_eq!(client.read()[0], 0);
         usable(&mut client);
         // Nor is a refusal by the next file.
+        client.query("REMOVE @lake");
         client.begin_upload(&put("/tmp/a", overwrite));
         let stored = send(&mut client, &put("/tmp/b", "OVERWRITE=TRUE"), b"data", 4);
         assert_eq!(status(&stored), uploaded(4));
@@ -305,6 +308,7 @@ fn compressed_files_unpack_to_their_source(storage: Storage) {
     for (name, source) in [("table", table), ("noise", noise(8, 3 << 20)), ("one", vec![b'x'])] {
         let mut packed = Vec::new();
         for packet in [16 * 1024, 1 << 20, 777] {
+            client.query(&format!("REMOVE @lake/{name}"));
             let sql = format!("PUT file:///tmp/{name} @lake OVERWRITE=TRUE");
             let answer = send(&mut client, &sql, &source, packet);
             let stored = world.read("lake", &format!("{name}.gz")).expect("stored");

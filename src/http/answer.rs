@@ -28,7 +28,8 @@ impl IntoResponse for Failure {
     }
 }
 
-const ROUTES: &str = "Hint: PUT /v1/upload_to_stage, GET /health, GET /metrics";
+const ROUTES: &str = "Hint: PUT /v1/upload_to_stage, GET, PUT or DELETE /v1/stages/<stage>/<path>, \
+                      GET /health, GET /metrics";
 
 /// The answer to every path that is not there.
 pub(super) async fn not_found(uri: Uri) -> Response {
@@ -41,7 +42,7 @@ pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
     refuse(StatusCode::METHOD_NOT_ALLOWED, &message)
 }
 
-fn refuse(status: StatusCode, message: &str) -> Response {
+pub(super) fn refuse(status: StatusCode, message: &str) -> Response {
     let body = json!({ "error": { "code": status.as_u16(), "message": message } });
     (status, Json(body)).into_response()
 }
@@ -80,7 +81,9 @@ fn status(error: &Error) -> StatusCode {
         | Error::Disconnected { .. }
         | Error::BadRequest { .. } => StatusCode::BAD_REQUEST,
         Error::AccessDenied { .. } => StatusCode::UNAUTHORIZED,
-        Error::UrlNotAllowed { .. } | Error::ProtectedDatabase { .. } => StatusCode::FORBIDDEN,
+        Error::UrlNotAllowed { .. } | Error::ProtectedDatabase { .. } | Error::BadLink { .. } => {
+            StatusCode::FORBIDDEN
+        }
         Error::UnknownStage { .. }
         | Error::UnknownDatabase { .. }
         | Error::UnknownTable { .. }

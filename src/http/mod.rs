@@ -1,6 +1,8 @@
-//! HTTP: Databend's upload API, health and metrics.
+//! HTTP: Databend's upload API, single files, health and metrics.
 
 mod answer;
+mod caller;
+mod files;
 mod upload_to_stage;
 
 use std::net::SocketAddr;
@@ -20,6 +22,10 @@ use crate::metrics;
 /// Serves until `stop`; running requests then have the grace period of the configuration.
 pub async fn serve(listener: TcpListener, instance: Arc<Instance>, stop: CancellationToken) {
     let grace = Duration::from_secs(instance.config.limits.shutdown_grace_s);
+    if let Ok(addr) = listener.local_addr() {
+        // Set once: a second listener of the same server is as good.
+        let _known = instance.http_addr.set(addr);
+    }
     let app = router(instance).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
     let deadline = async {
@@ -44,8 +50,10 @@ async fn counters(State(instance): State<Arc<Instance>>) -> String {
 
 fn router(instance: Arc<Instance>) -> Router {
     let upload = put(upload_to_stage::handle).post(upload_to_stage::handle);
+    let file = get(files::handle).put(files::handle).delete(files::handle);
     Router::new()
         .route("/v1/upload_to_stage", upload.layer(DefaultBodyLimit::disable()))
+        .route("/v1/stages/{stage}/{*path}", file.layer(DefaultBodyLimit::disable()))
         .route("/health", get(|| async { "ok\n" }))
         .route("/metrics", get(counters))
         .fallback(answer::not_found)

@@ -17,23 +17,17 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{ConnectInfo, FromRequest, Multipart, Request, State};
-use axum::http::{HeaderMap, header};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use axum::http::HeaderMap;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::answer::Failure;
-use crate::access::ROOT;
-use crate::config;
+use super::caller::{Area, authenticate, in_time};
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
-use crate::sql::location::{Area, Location};
 use crate::stage::files::Files;
-use crate::stage::name::{DEFAULT_DATABASE, StageName, StagePath};
-use crate::transfer::compression::Compression;
-use crate::transfer::encoder::AutoCompress;
+use crate::stage::name::StagePath;
 use crate::transfer::upload::{Options, Status, Upload};
 
 /// Files of one request: each holds a part of its content in memory until all have come.
@@ -96,7 +90,7 @@ async fn receive(
             });
         }
     };
-    let files = files_of(instance, stage_name, &user).await?;
+    let (files, _) = Area::parse(stage_name).files(instance, &user).await?;
     let form = Multipart::from_request(request, &()).await.map_err(|error| Error::BadRequest {
         why: format!("Expected a multipart/form-data body: {}", error.body_text()),
     })?;
@@ -128,7 +122,9 @@ struct Form {
 
 impl Form {
     async fn receive(&mut self, mut form: Multipart, timeout: Duration) -> Result<()> {
-        while let Some(field) = in_time(timeout, form.next_field()).await? {
+        while let Some(field) =
+            in_time(timeout, form.next_field(), MultipartError::body_text).await?
+        {
             self.receive_file(field, timeout).await?;
         }
         if self.uploads.is_empty() {
@@ -157,19 +153,13 @@ impl Form {
                 why: format!("A request takes at most {MAX_FILES} files; send the rest in another"),
             });
         }
-        let options = Options {
-            auto_compress: AutoCompress::No,
-            transfer: config::Transfer::default(),
-            // As it comes: whatever it is.
-            source_compression: Some(Compression::None),
-            overwrite: self.overwrite,
-        };
+        let options = Options::as_it_comes(self.overwrite);
         let upload = Upload::new(self.files.clone(), self.dir.clone(), &name, options)?;
         if upload.skipped_already().await?.is_some() {
             return Err(Error::FileExists { path: self.dir.join(&name)?.to_string() });
         }
         self.uploads.push((name, upload));
-        while let Some(block) = in_time(timeout, field.chunk()).await? {
+        while let Some(block) = in_time(timeout, field.chunk(), MultipartError::body_text).await? {
             if let Some((_, upload)) = self.uploads.last_mut() {
                 upload.push(block).await?;
             }
@@ -198,70 +188,10 @@ impl Form {
     }
 }
 
-/// The next piece of a body, unless it breaks off or nothing comes for too long.
-async fn in_time<T>(
-    timeout: Duration,
-    next: impl Future<Output = Result<Option<T>, MultipartError>>,
-) -> Result<Option<T>> {
-    match tokio::time::timeout(timeout, next).await {
-        Ok(Ok(piece)) => Ok(piece),
-        Ok(Err(error)) => {
-            Err(Error::BadRequest { why: format!("The body is broken: {}", error.body_text()) })
-        }
-        Err(_) => Err(Error::BadRequest { why: "The body stopped coming".to_owned() }),
-    }
-}
-
-/// Who asks: by basic authentication, or as `root` where that needs no password.
-fn authenticate(instance: &Instance, ip: IpAddr, headers: &HeaderMap) -> Result<String> {
-    let denied = |user: &str, with_password| Error::AccessDenied {
-        user: user.to_owned(),
-        host: ip.to_string(),
-        with_password,
-    };
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
-        let admitted = instance.users.admits_without_password(ip);
-        return if admitted { Ok(ROOT.to_owned()) } else { Err(denied("", false)) };
-    };
-    let basic = value.to_str().ok().and_then(|value| {
-        let (scheme, encoded) = value.split_once(' ')?;
-        let decoded = BASE64_STANDARD.decode(encoded.trim()).ok()?;
-        let text = String::from_utf8(decoded).ok()?;
-        let (user, password) = text.split_once(':')?;
-        scheme.eq_ignore_ascii_case("Basic").then(|| (user.to_owned(), password.to_owned()))
-    });
-    match basic {
-        Some((user, password)) if instance.users.verify_clear(&user, ip, &password) => Ok(user),
-        Some((user, password)) => Err(denied(&user, !password.is_empty())),
-        None => Err(denied("", false)),
-    }
-}
-
 /// The value of the first of these headers that is there. UTF-8 is allowed, though HTTP has it not.
 fn text<'a>(headers: &'a HeaderMap, names: &[&str]) -> Result<Option<&'a str>> {
     let Some(value) = names.iter().find_map(|name| headers.get(*name)) else { return Ok(None) };
     std::str::from_utf8(value.as_bytes())
         .map(|text| Some(text.trim()))
         .map_err(|_| Error::BadRequest { why: "A header is not UTF-8".to_owned() })
-}
-
-/// The stage that the header names: `~`, `%table`, `name`, `db.name`, or any other name as it is.
-async fn files_of(instance: &Instance, name: &str, user: &str) -> Result<Arc<Files>> {
-    let stages = &instance.stages;
-    let area = match Location::parse(&format!("@{}", name.trim_start_matches('@'))) {
-        Ok(Location { area, path }) if path.is_root() => area,
-        Ok(_) | Err(_) => Area::Stage { database: None, name: name.to_owned() },
-    };
-    match area {
-        Area::User => stages.user_files(user).await,
-        Area::Stage { database, name } => {
-            let database = database.unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
-            let definition = stages.get(&StageName::new(database, name)).await?;
-            stages.open_files(&definition).await
-        }
-        Area::Table { database, name } => {
-            let database = database.unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
-            stages.table_files(&database, &name).await
-        }
-    }
 }

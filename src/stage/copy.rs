@@ -78,6 +78,13 @@ impl Home {
         open::remote_of(self.scheme, self.settings.clone())
     }
 
+    /// Whether the storage signs URLs that may be given away: not without a key, and not with one
+    /// that the URL's headers would have to tell.
+    pub(super) fn presigns(&self) -> bool {
+        !self.settings.contains_key("skip_signature")
+            && !self.settings.contains_key("server_side_encryption_customer_key")
+    }
+
     fn shares_bucket_with(&self, other: &Home) -> bool {
         (self.scheme, &self.settings) == (other.scheme, &other.settings)
     }

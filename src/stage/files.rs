@@ -143,14 +143,32 @@ impl Files {
         }
     }
 
+    /// Some of the contents of a file that is there, block by block.
+    pub async fn read_range(
+        &self,
+        path: &StagePath,
+        range: std::ops::Range<u64>,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        self.confine(path.as_str()).await?;
+        self.blocks(path, range).await
+    }
+
     /// The contents of one file, block by block.
     pub async fn read(&self, path: &StagePath) -> Result<BoxStream<'static, Result<Bytes>>> {
         if self.stat(path).await?.is_none() {
             return Err(Error::UnknownFile { path: path.to_string() });
         }
+        self.blocks(path, ..).await
+    }
+
+    async fn blocks(
+        &self,
+        path: &StagePath,
+        range: impl std::ops::RangeBounds<u64>,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
         let failed = |error: opendal::Error| self.fault("read", path.as_str(), &error);
         let reader = self.operator.reader(&self.key(path.as_str())).await.map_err(failed)?;
-        let blocks = reader.into_stream(..).await.map_err(failed)?;
+        let blocks = reader.into_stream(range).await.map_err(failed)?;
         let (label, path) = (self.label.clone(), path.to_string());
         Ok(blocks
             .map(move |block| match block {

@@ -17,6 +17,7 @@
 //! | [`files`], `list`, `writer` | look, read, remove; the order of a listing; an upload |
 //! | `digest`, `attribute`, `marks` | the MD5s of files: computed; kept in a directory; kept in an object store |
 //! | `copy` | from one place to another: by the storage, or through here |
+//! | `presign`, `link` | URLs that need no password: the storage's, and our own |
 //! | `key`, `fault` | names as keys; a storage's failures as ours |
 //!
 //! # What always holds
@@ -64,6 +65,7 @@ mod fault;
 pub mod files;
 mod history;
 mod key;
+mod link;
 mod list;
 mod lock;
 mod marks;
@@ -71,6 +73,7 @@ pub mod name;
 mod open;
 pub mod pattern;
 pub mod place;
+mod presign;
 mod probe;
 mod revision;
 mod seal;
@@ -80,5 +83,7 @@ mod writer;
 pub use catalog::{Created, IfExists, Listed};
 pub use copy::{Copied, Route};
 pub use files::{Entry, Files};
+pub use link::{Link, Scope};
+pub use presign::{Direction, Presigned};
 pub use stages::Stages;
 pub use writer::{Committed, FileWriter};

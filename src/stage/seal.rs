@@ -8,12 +8,14 @@ use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Key, Nonce};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::Mac;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::config::{Config, Secret};
 use crate::error::{Error, Result};
+use crate::stage::link;
 
 /// The size that AES-256 has.
 const KEY_BYTES: usize = 32;
@@ -30,6 +32,7 @@ const KEY_FILE: &str = "secret.key";
 pub(super) struct Seal {
     cipher: Aes256Gcm,
     fingerprint: String,
+    signing_key: [u8; KEY_BYTES],
 }
 
 /// A sealed text, as a revision keeps it.
@@ -47,6 +50,7 @@ impl Seal {
         let digest = Sha256::new().chain_update(b"stagewire key id").chain_update(key).finalize();
         Seal {
             cipher: Aes256Gcm::new(&Key::<Aes256Gcm>::from(key)),
+            signing_key: derived(key),
             fingerprint: digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect(),
         }
     }
@@ -72,6 +76,11 @@ impl Seal {
     /// Names the key without telling it.
     pub(super) fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// A key for signatures, which tells nothing of the one that seals.
+    pub(super) fn signing_key(&self) -> [u8; KEY_BYTES] {
+        self.signing_key
     }
 
     /// Seals a text. It opens only for the same stage and option.
@@ -112,6 +121,10 @@ impl Seal {
             .map_err(|_| forged())?;
         String::from_utf8(clear).map(Secret::new).map_err(|_| forged())
     }
+}
+
+fn derived(key: [u8; KEY_BYTES]) -> [u8; KEY_BYTES] {
+    link::keyed(key).chain_update(b"stagewire signed urls").finalize().into_bytes().into()
 }
 
 fn associated(stage: Uuid, option: &str) -> Vec<u8> {

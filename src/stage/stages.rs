@@ -17,6 +17,7 @@ use crate::stage::fault;
 use crate::stage::files::{Files, Uploads};
 use crate::stage::history::Store;
 use crate::stage::key;
+use crate::stage::link::{Link, Signer};
 use crate::stage::lock::DirLock;
 use crate::stage::marks::{self, Marks};
 use crate::stage::name::StageName;
@@ -34,6 +35,7 @@ pub struct Stages {
     catalog: Catalog,
     storage: Opened,
     policy: Policy,
+    signer: Signer,
     uploads: Arc<Uploads>,
     open: Mutex<HashMap<Uuid, (u64, Arc<Files>)>>,
     /// Held as long as the server lives.
@@ -75,10 +77,11 @@ impl Stages {
                 .await
                 .map_err(|error| not_started("the storage", &error))?,
         };
+        let signer = Signer::new(seal.signing_key());
         let catalog =
             Catalog::open(store, seal).await.map_err(|error| not_started("the catalog", &error))?;
         let policy = Policy::of(&config.external, &config.data_dir);
-        Ok(Arc::new(Stages::new(catalog, storage, policy, Some(lock))))
+        Ok(Arc::new(Stages::new(catalog, storage, policy, signer, Some(lock))))
     }
 
     /// For tests: over operators of their own. The catalog's has to have create-if-absent.
@@ -91,17 +94,26 @@ impl Stages {
     ) -> Result<Arc<Stages>> {
         open::prepare();
         let store = Store { operator: catalog, owned: None };
-        let catalog = Catalog::open(store, Seal::new(key)).await?;
+        let seal = Seal::new(key);
+        let signer = Signer::new(seal.signing_key());
+        let catalog = Catalog::open(store, seal).await?;
         let storage = Opened::plain(storage);
         let policy = Policy::of(external, Path::new("/nonexistent"));
-        Ok(Arc::new(Stages::new(catalog, storage, policy, None)))
+        Ok(Arc::new(Stages::new(catalog, storage, policy, signer, None)))
     }
 
-    fn new(catalog: Catalog, storage: Opened, policy: Policy, lock: Option<DirLock>) -> Stages {
+    fn new(
+        catalog: Catalog,
+        storage: Opened,
+        policy: Policy,
+        signer: Signer,
+        lock: Option<DirLock>,
+    ) -> Stages {
         Stages {
             catalog,
             storage,
             policy,
+            signer,
             uploads: Arc::default(),
             open: Mutex::default(),
             _lock: lock,
@@ -239,6 +251,16 @@ impl Stages {
     pub async fn table_files(&self, database: &str, table: &str) -> Result<Arc<Files>> {
         let below = format!("tables/{}/{}/", key::escape(database), key::escape(table));
         Ok(self.own_files(&below, format!("stage '%{table}'")))
+    }
+
+    /// The signature of a link of our own.
+    pub fn sign(&self, link: &Link<'_>) -> String {
+        self.signer.sign(link)
+    }
+
+    /// Whether we have signed this link.
+    pub fn is_signed(&self, link: &Link<'_>, signature: &str) -> bool {
+        self.signer.is_signed(link, signature)
     }
 
     /// Whether this server's configuration allows a stage to be there.

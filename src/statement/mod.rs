@@ -26,6 +26,7 @@ pub mod file_format;
 pub mod get;
 pub mod list;
 pub mod ordinary;
+pub mod presign;
 pub mod put;
 pub mod remove;
 pub mod select;
@@ -49,6 +50,7 @@ use drop_database::DropDatabase;
 use drop_stage::DropStage;
 use get::Get;
 use list::List;
+use presign::Presign;
 use put::Put;
 use remove::Remove;
 use select::Select;
@@ -83,6 +85,8 @@ pub enum Statement {
     Get(Get),
     /// `LIST`
     List(List),
+    /// `PRESIGN`
+    Presign(Presign),
     /// `PUT`
     Put(Put),
     /// `REMOVE`
@@ -136,6 +140,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry { leads: drop_stage::LEADS, parse: drop_stage::parse, grammar: "drop_stage" },
     Entry { leads: get::LEADS, parse: get::parse, grammar: "get" },
     Entry { leads: list::LEADS, parse: list::parse, grammar: "list" },
+    Entry { leads: presign::LEADS, parse: presign::parse, grammar: "presign" },
     Entry { leads: put::LEADS, parse: put::parse, grammar: "put" },
     Entry { leads: remove::LEADS, parse: remove::parse, grammar: "remove" },
     Entry {
@@ -186,6 +191,7 @@ impl Statement {
             Statement::DescribeStage(_) | Statement::ShowStages(_) => show_stages::columns(),
             Statement::Get(_) => get::columns(),
             Statement::List(_) => list::columns(),
+            Statement::Presign(_) => presign::columns(),
             Statement::Remove(_) => remove::columns(),
             Statement::Select(select) => select.columns(session)?,
             Statement::ShowCreateStage(_) => show_create_stage::columns(),
@@ -222,6 +228,7 @@ impl Statement {
             Statement::DropStage(statement) => statement.execute(session).await,
             Statement::Get(statement) => statement.execute(session).await,
             Statement::List(statement) => statement.execute(session).await,
+            Statement::Presign(statement) => statement.execute(session).await,
             Statement::Put(statement) => statement.execute(session, files).await,
             Statement::Remove(statement) => statement.execute(session).await,
             Statement::Select(statement) => statement.execute(session),
@@ -250,6 +257,7 @@ impl Statement {
             Statement::DropStage(_) => "drop_stage",
             Statement::Get(_) => "get",
             Statement::List(_) => "list",
+            Statement::Presign(_) => "presign",
             Statement::Put(_) => "put",
             Statement::Remove(_) => "remove",
             Statement::Select(_) => "select",
@@ -282,6 +290,7 @@ impl Statement {
             Statement::DropStage(statement) => statement.to_string(),
             Statement::Get(statement) => statement.to_string(),
             Statement::List(statement) => statement.to_string(),
+            Statement::Presign(statement) => statement.to_string(),
             Statement::Put(statement) => statement.to_string(),
             Statement::Remove(statement) => statement.to_string(),
             Statement::Select(statement) => statement.to_string(),

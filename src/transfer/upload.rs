@@ -24,6 +24,18 @@ pub struct Options {
     pub overwrite: bool,
 }
 
+impl Options {
+    /// Whatever the file is, its bytes and its name stay.
+    pub fn as_it_comes(overwrite: bool) -> Options {
+        Options {
+            auto_compress: AutoCompress::No,
+            transfer: config::Transfer::default(),
+            source_compression: Some(Compression::None),
+            overwrite,
+        }
+    }
+}
+
 /// What has become of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {

@@ -1,0 +1,95 @@
+//! Who sends a request, and which stage it names.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, header};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::access::ROOT;
+use crate::error::{Error, Result};
+use crate::instance::Instance;
+use crate::sql::location::{self, Location};
+use crate::stage::Scope;
+use crate::stage::files::Files;
+use crate::stage::name::{DEFAULT_DATABASE, StageName};
+
+/// Who asks: by basic authentication, or as `root` where that needs no password.
+pub(super) fn authenticate(instance: &Instance, ip: IpAddr, headers: &HeaderMap) -> Result<String> {
+    let denied = |user: &str, with_password| Error::AccessDenied {
+        user: user.to_owned(),
+        host: ip.to_string(),
+        with_password,
+    };
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        let admitted = instance.users.admits_without_password(ip);
+        return if admitted { Ok(ROOT.to_owned()) } else { Err(denied("", false)) };
+    };
+    let basic = value.to_str().ok().and_then(|value| {
+        let (scheme, encoded) = value.split_once(' ')?;
+        let decoded = BASE64_STANDARD.decode(encoded.trim()).ok()?;
+        let text = String::from_utf8(decoded).ok()?;
+        let (user, password) = text.split_once(':')?;
+        scheme.eq_ignore_ascii_case("Basic").then(|| (user.to_owned(), password.to_owned()))
+    });
+    match basic {
+        Some((user, password)) if instance.users.verify_clear(&user, ip, &password) => Ok(user),
+        Some((user, password)) => Err(denied(&user, !password.is_empty())),
+        None => Err(denied("", false)),
+    }
+}
+
+/// The stage that a header or a URL names: `~`, `%table`, `name`, `db.name`, or any other name as it
+/// is.
+pub(super) struct Area(location::Area);
+
+impl Area {
+    /// Reads it.
+    pub(super) fn parse(name: &str) -> Area {
+        Area(match Location::parse(&format!("@{}", name.trim_start_matches('@'))) {
+            Ok(Location { area, path }) if path.is_root() => area,
+            Ok(_) | Err(_) => location::Area::Stage { database: None, name: name.to_owned() },
+        })
+    }
+
+    /// Its files, and what a signature for one of them names.
+    pub(super) async fn files(
+        self,
+        instance: &Instance,
+        user: &str,
+    ) -> Result<(Arc<Files>, Scope)> {
+        let stages = &instance.stages;
+        match self.0 {
+            location::Area::User => {
+                Ok((stages.user_files(user).await?, Scope::User(user.to_owned())))
+            }
+            location::Area::Stage { database, name } => {
+                let database = database.unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
+                let definition = stages.get(&StageName::new(database, name)).await?;
+                Ok((stages.open_files(&definition).await?, Scope::Stage(definition.id)))
+            }
+            location::Area::Table { database, name } => {
+                let database = database.unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
+                let files = stages.table_files(&database, &name).await?;
+                Ok((files, Scope::Table(database, name)))
+            }
+        }
+    }
+}
+
+/// The next piece of a body, unless it breaks off or nothing comes for too long.
+pub(super) async fn in_time<T, E>(
+    timeout: Duration,
+    next: impl Future<Output = Result<Option<T>, E>>,
+    say: impl Fn(&E) -> String,
+) -> Result<Option<T>> {
+    match tokio::time::timeout(timeout, next).await {
+        Ok(Ok(piece)) => Ok(piece),
+        Ok(Err(error)) => {
+            Err(Error::BadRequest { why: format!("The body is broken: {}", say(&error)) })
+        }
+        Err(_) => Err(Error::BadRequest { why: "The body stopped coming".to_owned() }),
+    }
+}
