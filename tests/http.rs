@@ -74,12 +74,13 @@ fn a_body_that_breaks_off_leaves_nothing(storage: Storage) {
     let Some(world) = world(storage) else { return };
     assert_eq!(upload(&world, &[], &form(&[("old", b"old")])).status, 200);
     let before = world.stored();
-    let large = noise(1, 12 << 20);
-    let whole = form(&[("first", &large), ("old", &large)]);
+    // The first is large enough to go to S3 in several parts before it ends.
+    let large = noise(1, 20 << 20);
+    let whole = form(&[("first", &large), ("old", &large[..1 << 20])]);
     let second = part("first").len() + large.len() + 2 + part("old").len();
     // In the first file, right behind it, in the head of the second, in the second, and before the
     // last boundary.
-    for end in [100, 10 << 20, second - 40, second + 5, whole.len() - BOUNDARY.len() - 8] {
+    for end in [100, 19 << 20, second - 40, second + 5, whole.len() - BOUNDARY.len() - 8] {
         // The client dies, or believes that it is done.
         for said in [whole.len(), end] {
             let mut stream = begin(world.server.http_addr, &format!("Content-Length: {said}"));

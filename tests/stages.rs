@@ -10,7 +10,9 @@ use bytes::Bytes;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
+use md5::{Digest, Md5};
 use opendal::{Operator, services};
+use sha2::Sha256;
 use stagewire::config::{self, Config, Overrides, Secret};
 use stagewire::error::{Error, StorageKind};
 use stagewire::stage::definition::{Definition, External, Place};
@@ -101,6 +103,14 @@ async fn put_as(files: &Arc<Files>, name: &str, text: &str, overwrite: bool) -> 
     let mut writer = files.create(&path(name), overwrite).await.expect("begun");
     writer.write(Bytes::copy_from_slice(text.as_bytes())).await.expect("written");
     writer.finish().await.expect("finished")
+}
+
+/// Of a file that was written.
+fn size(committed: &Committed) -> Option<u64> {
+    match committed {
+        Committed::Written { size, .. } => Some(*size),
+        Committed::Exists => None,
+    }
 }
 
 async fn list(files: &Arc<Files>, prefix: &str) -> Vec<String> {
@@ -725,7 +735,7 @@ async fn odd_names_come_back_unchanged() {
     everywhere(|files| async move {
         for name in ODD_NAMES {
             let written = put(&files, name, name).await;
-            assert_eq!(written, Committed::Written { size: name.len() as u64 }, "{name}");
+            assert_eq!(size(&written), Some(name.len() as u64), "{name}");
         }
         let mut expected: Vec<_> = ODD_NAMES.iter().map(|name| (*name).to_owned()).collect();
         expected.sort();
@@ -787,15 +797,15 @@ async fn a_file_is_seen_when_it_is_whole() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(read(&files, "f").await, "old");
         let empty = files.create(&path("empty"), true).await.expect("begun");
-        assert_eq!(empty.finish().await.expect("finished"), Committed::Written { size: 0 });
+        assert_eq!(size(&empty.finish().await.expect("finished")), Some(0));
         assert_eq!(read(&files, "empty").await, "");
         let mut large = files.create(&path("f"), true).await.expect("begun");
         for _ in 0..20 {
             large.write(Bytes::from(vec![b'z'; 1 << 20])).await.expect("written");
         }
-        let size = 20 << 20;
-        assert_eq!(large.finish().await.expect("finished"), Committed::Written { size });
-        assert_eq!(files.stat(&path("f")).await.expect("asked").expect("there").size, size);
+        let bytes = 20 << 20;
+        assert_eq!(size(&large.finish().await.expect("finished")), Some(bytes));
+        assert_eq!(files.stat(&path("f")).await.expect("asked").expect("there").size, bytes);
     })
     .await;
 }
@@ -803,7 +813,7 @@ async fn a_file_is_seen_when_it_is_whole() {
 #[tokio::test]
 async fn of_writers_that_must_not_overwrite_one_wins() {
     everywhere(|files| async move {
-        assert_eq!(put(&files, "f", "mine").await, Committed::Written { size: 4 });
+        assert_eq!(size(&put(&files, "f", "mine").await), Some(4));
         assert_eq!(put_as(&files, "f", "theirs", false).await, Committed::Exists);
         assert_eq!(read(&files, "f").await, "mine");
         let writers = (0..8).map(|i| {
@@ -974,4 +984,127 @@ async fn user_and_table_stages_are_apart() {
     for (i, files) in all.iter().enumerate() {
         assert_eq!(list(files, "").await, [i.to_string()]);
     }
+}
+
+// ---- digests
+
+fn md5(bytes: &[u8]) -> String {
+    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// More than one part, and different for each seed.
+fn large(seed: u8) -> Vec<u8> {
+    (0..9_u32 << 20).map(|n| n.to_le_bytes()[1] ^ seed).collect()
+}
+
+async fn put_bytes(files: &Arc<Files>, name: &str, bytes: &[u8]) {
+    let mut writer = files.create(&path(name), true).await.expect("begun");
+    for block in bytes.chunks(1 << 19) {
+        writer.write(Bytes::copy_from_slice(block)).await.expect("written");
+    }
+    let Committed::Written { md5: found, sha256, .. } = writer.finish().await.expect("finished")
+    else {
+        panic!("{name} was to be overwritten")
+    };
+    assert_eq!(found, md5(bytes));
+    let expected: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(sha256, expected);
+}
+
+async fn md5s(files: &Arc<Files>, prefix: &str) -> Vec<(String, Option<String>)> {
+    let entries: Vec<Entry> = files.list(&path(prefix)).try_collect().await.expect("listed");
+    entries.into_iter().map(|entry| (entry.path, entry.md5)).collect()
+}
+
+/// Puts, lists, overwrites and removes on a storage that is to know every digest.
+async fn every_digest_is_known(files: Arc<Files>) {
+    let names = ["a b", "a!b", "a#", "a/b", "small", "z/large"];
+    let content = |name: &str, seed| match name {
+        "small" => format!("{seed}").into_bytes(),
+        _ => large(seed),
+    };
+    for name in names {
+        put_bytes(&files, name, &content(name, 1)).await;
+    }
+    let expected = |of: &[&str], seed| -> Vec<_> {
+        of.iter().map(|name| ((*name).to_owned(), Some(md5(&content(name, seed))))).collect()
+    };
+    assert_eq!(md5s(&files, "").await, expected(&names, 1));
+    assert_eq!(md5s(&files, "a/").await, expected(&["a/b"], 1));
+    assert_eq!(md5s(&files, "z").await, expected(&["z/large"], 1));
+    put_bytes(&files, "a/b", &large(2)).await;
+    put_bytes(&files, "a#", b"short").await;
+    assert_eq!(md5s(&files, "a/b").await, expected(&["a/b"], 2));
+    assert_eq!(md5s(&files, "a#").await, [("a#".to_owned(), Some(md5(b"short")))]);
+    let removed = remove(&files, &["z/large", "a!b"]).await;
+    assert!(removed.iter().all(|(_, fine)| *fine), "{removed:?}");
+    assert_eq!(md5s(&files, "z").await, []);
+    assert_eq!(md5s(&files, "a b").await, expected(&["a b"], 1));
+}
+
+#[tokio::test]
+async fn in_a_directory_every_digest_is_known_and_none_is_an_old_one() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let probe = dir.path().join("probe");
+    std::fs::write(&probe, "").expect("written");
+    if xattr::set(&probe, "user.stagewire.probe", b"1").is_err() {
+        eprintln!("skipped: this file system has no extended attributes");
+        return;
+    }
+    let stages = Stages::open(&config(dir.path())).await.expect("opened");
+    let stage = internal("local");
+    let files = stages.open_files(&stage).await.expect("opened");
+    every_digest_is_known(Arc::clone(&files)).await;
+    // Behind our back: written into, replaced, and moved there from another stage.
+    let root = dir.path().join("files/stages").join(stage.id.to_string());
+    let unknown = |name: &str| vec![(name.to_owned(), None)];
+    let mut file = std::fs::OpenOptions::new().write(true).open(root.join("small")).expect("open");
+    std::io::Write::write_all(&mut file, b"2").expect("written");
+    assert_eq!(md5s(&files, "small").await, unknown("small"));
+    std::fs::remove_file(root.join("a b")).expect("removed");
+    std::fs::write(root.join("a b"), "x").expect("written");
+    assert_eq!(md5s(&files, "a b").await, unknown("a b"));
+    std::fs::rename(root.join("a/b"), root.join("moved")).expect("moved");
+    assert_eq!(md5s(&files, "moved").await, [("moved".to_owned(), Some(md5(&large(2))))]);
+}
+
+#[tokio::test]
+async fn on_s3_the_digests_of_large_files_are_kept_beside_them() {
+    let Some(s3) = S3::get() else { return };
+    let storage = s3.operator();
+    let stages = over(&memory(), &storage).await;
+    let stage = internal("remote");
+    stages.create(stage.clone(), IfExists::Fail).await.expect("created");
+    let files = stages.open_files(&stage).await.expect("opened");
+    every_digest_is_known(Arc::clone(&files)).await;
+    every_digest_is_known(stages.user_files("u").await.expect("opened")).await;
+    let marks = || async {
+        let found = storage.list_with("digests/").recursive(true).await.expect("listed");
+        let of = format!("digests/stages/{}/", stage.id);
+        found.iter().filter(|mark| mark.path().starts_with(&of)).count()
+    };
+    // Of `a#` from before it was overwritten by a small file, `a b`, `a/b`.
+    assert_eq!(marks().await, 3);
+    // Behind our back: other content in as many parts.
+    let key = format!("stages/{}/a/b", stage.id);
+    let parts = storage.write_with(&key, large(3)).chunk(5 << 20).concurrent(2);
+    parts.await.expect("written");
+    assert_eq!(md5s(&files, "a/b").await, [("a/b".to_owned(), None)]);
+    remove(&files, &["a#", "a b"]).await;
+    assert_eq!(marks().await, 1);
+    stages.drop_stage(&stage.name, BY).await.expect("dropped");
+    assert_eq!(marks().await, 0);
+    s3.remove().await;
+}
+
+#[tokio::test]
+async fn an_external_s3_stage_tells_the_etag_where_it_is_a_digest() {
+    let Some(s3) = S3::get() else { return };
+    let stages = over(&memory(), &memory()).await;
+    let files = stages.open_files(&external("s3", &s3.url(), &s3.options())).await.expect("opened");
+    put_bytes(&files, "large", &large(1)).await;
+    put_bytes(&files, "small", b"x").await;
+    let expected = [("large".to_owned(), None), ("small".to_owned(), Some(md5(b"x")))];
+    assert_eq!(md5s(&files, "").await, expected);
+    s3.remove().await;
 }

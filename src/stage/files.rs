@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
@@ -14,10 +12,11 @@ use opendal::{Metadata, Operator};
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, Result, StorageKind};
-use crate::stage::fault;
 use crate::stage::lock::Locks;
+use crate::stage::marks::Marks;
 use crate::stage::name::StagePath;
 use crate::stage::open::Opened;
+use crate::stage::{attribute, digest, fault};
 
 /// Requests at a time, where a storage deletes one file by each.
 const SINGLE_DELETES: usize = 16;
@@ -33,6 +32,10 @@ pub struct Files {
     /// The operator's root, if it is a directory of this machine.
     pub(super) local: Option<PathBuf>,
     pub(super) read_only: bool,
+    /// See [`Opened::etag_is_md5`].
+    pub(super) etag_is_md5: Arc<AtomicBool>,
+    /// Where MD5s are kept that the storage doesn't tell; for the server's own storage alone.
+    pub(super) marks: Option<Marks>,
     /// Such as `stage 'lake'`.
     pub(super) label: String,
     pub(super) uploads: Arc<Uploads>,
@@ -59,8 +62,10 @@ pub struct Entry {
     pub path: String,
     /// In bytes.
     pub size: u64,
-    /// Only where the storage really gives the MD5 of the contents.
+    /// The MD5 of the bytes as they are stored, where it is known.
     pub md5: Option<String>,
+    /// The storage's own name for this version of the file.
+    pub etag: Option<String>,
     /// When it was written.
     pub last_modified: Option<Timestamp>,
 }
@@ -68,9 +73,15 @@ pub struct Entry {
 impl Files {
     pub(super) fn new(opened: Opened, below: &str, label: String, uploads: Arc<Uploads>) -> Files {
         let base = format!("{}{below}", opened.base);
-        let Opened { operator, local, read_only, .. } = opened;
-        let dropped = AtomicBool::new(false);
-        Files { operator, base, local, read_only, label, uploads, dropped }
+        let Opened { operator, local, read_only, etag_is_md5, .. } = opened;
+        let (marks, dropped) = (None, AtomicBool::new(false));
+        Files { operator, base, local, read_only, etag_is_md5, marks, label, uploads, dropped }
+    }
+
+    /// The files in a directory of the server's own storage, where it may keep other things too.
+    pub(super) fn own(opened: Opened, below: &str, label: String, uploads: Arc<Uploads>) -> Files {
+        let marks = Marks::below(&opened.operator, below);
+        Files { marks, ..Files::new(opened, below, label, uploads) }
     }
 
     /// The stage is dropped: no upload ends in it any more. One that is just being moved into place
@@ -109,7 +120,8 @@ impl Files {
         self.confine(path.as_str()).await?;
         match self.operator.stat(&self.key(path.as_str())).await {
             Ok(metadata) if metadata.is_file() => {
-                Ok(Some(entry(path.as_str().to_owned(), &metadata)))
+                let entry = self.entry(path.as_str().to_owned(), &metadata);
+                Ok(self.with_attributes(vec![entry]).await?.pop())
             }
             Ok(_) => Ok(None),
             Err(error) if fault::is_absent(&error) => Ok(None),
@@ -153,6 +165,15 @@ impl Files {
     }
 
     async fn remove_batch(&self, batch: Vec<Result<String>>) -> Vec<(String, Result<()>)> {
+        let results = self.remove_files(batch).await;
+        if let Some(marks) = &self.marks {
+            let gone = results.iter().filter(|(_, result)| result.is_ok());
+            marks.forget(&gone.map(|(path, _)| path.clone()).collect()).await;
+        }
+        results
+    }
+
+    async fn remove_files(&self, batch: Vec<Result<String>>) -> Vec<(String, Result<()>)> {
         let mut results = Vec::with_capacity(batch.len());
         let mut good = Vec::with_capacity(batch.len());
         for path in batch {
@@ -194,6 +215,38 @@ impl Files {
             return Err(Error::BadPath { path: path.to_owned(), why: "it is no file" });
         }
         self.confine(path).await
+    }
+
+    /// What the storage tells of a file.
+    pub(super) fn entry(&self, path: String, metadata: &Metadata) -> Entry {
+        let etag = metadata.etag();
+        let of_etag = || etag.filter(|_| self.etag_is_md5.load(Ordering::Relaxed));
+        let md5 = metadata
+            .content_md5()
+            .and_then(digest::of_content_md5)
+            .or_else(|| of_etag().and_then(digest::of_etag));
+        Entry {
+            path,
+            size: metadata.content_length(),
+            md5: md5.map(|md5| digest::hex(&md5)),
+            etag: etag.map(str::to_owned),
+            last_modified: metadata.last_modified().map(opendal::raw::Timestamp::into_inner),
+        }
+    }
+
+    /// In a directory of this machine: with the MD5s that the files themselves have.
+    pub(super) async fn with_attributes(&self, mut entries: Vec<Entry>) -> Result<Vec<Entry>> {
+        let Some(root) = self.local_root() else { return Ok(entries) };
+        let read = move || {
+            for entry in &mut entries {
+                let Some(changed) = entry.last_modified else { continue };
+                let md5 = attribute::get(&root.join(&entry.path), entry.size, changed);
+                entry.md5 = md5.map(|md5| digest::hex(&md5));
+            }
+            entries
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        read.map_err(|error| Error::Internal { what: error.to_string() })
     }
 
     /// The stage's own directory, if it is on this machine.
@@ -255,28 +308,6 @@ fn stays_below(root: &Path, path: &Path) -> bool {
     false
 }
 
-pub(super) fn entry(path: String, metadata: &Metadata) -> Entry {
-    Entry {
-        path,
-        size: metadata.content_length(),
-        md5: md5(metadata.content_md5(), metadata.etag()),
-        last_modified: metadata.last_modified().map(opendal::raw::Timestamp::into_inner),
-    }
-}
-
-/// The MD5 of the contents in hexadecimal digits, never another ETag in disguise. S3's ETag is the
-/// MD5 of what was uploaded in one piece; one of several pieces has a `-` in it.
-fn md5(content_md5: Option<&str>, etag: Option<&str>) -> Option<String> {
-    const DIGEST_BYTES: usize = 16;
-    let digest = content_md5.and_then(|text| BASE64.decode(text).ok());
-    if let Some(digest) = digest.filter(|digest| digest.len() == DIGEST_BYTES) {
-        return Some(digest.iter().map(|byte| format!("{byte:02x}")).collect());
-    }
-    let etag = etag?.trim_matches('"');
-    let digits = etag.len() == 2 * DIGEST_BYTES && etag.bytes().all(|b| b.is_ascii_hexdigit());
-    digits.then(|| etag.to_ascii_lowercase())
-}
-
 /// The directories between `root` and `file` that do not exist yet, the deepest first.
 pub(super) fn missing_dirs(root: &Path, file: &Path) -> Vec<PathBuf> {
     let above = file.ancestors().skip(1);
@@ -289,21 +320,5 @@ pub(super) fn remove_empty(dirs: &[PathBuf]) {
         if std::fs::remove_dir(dir).is_err() {
             break;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_etag_is_a_digest_only_where_it_looks_like_one() {
-        let etag = |text| md5(None, Some(text));
-        let digest = "d41d8cd98f00b204e9800998ecf8427e";
-        assert_eq!(etag("\"D41D8CD98F00B204E9800998ECF8427E\"").as_deref(), Some(digest));
-        assert_eq!(etag("\"d41d8cd98f00b204e9800998ecf8427e-2\""), None);
-        assert_eq!(etag("W/\"0x8DC\""), None);
-        assert_eq!(md5(Some("1B2M2Y8AsgTpgAmY7PhCfg=="), None).as_deref(), Some(digest));
-        assert_eq!(md5(Some("AAAA"), None), None);
     }
 }

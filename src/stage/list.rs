@@ -11,9 +11,9 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use opendal::services;
 
 use crate::error::{Error, Result};
-use crate::stage::fault;
-use crate::stage::files::{Entry, Files, entry};
+use crate::stage::files::{Entry, Files};
 use crate::stage::name::UPLOAD_DIR;
+use crate::stage::{digest, fault};
 
 /// How many files at a time are asked for their size, where a listing doesn't tell it.
 const STATS: usize = 16;
@@ -50,8 +50,23 @@ pub(super) fn list(files: Arc<Files>, prefix: String) -> BoxStream<'static, Resu
                 .try_filter_map(|entry| async { Ok(entry) })
                 .boxed()
         }
-        _ => flat(files, prefix),
+        _ => marked(files, prefix),
     }
+}
+
+/// With the MD5s that are kept beside the files, where the storage itself tells none.
+fn marked(files: Arc<Files>, prefix: String) -> BoxStream<'static, Result<Entry>> {
+    let Some(marks) = &files.marks else { return flat(files, prefix) };
+    let pass = marks.pass(&prefix);
+    let entries = flat(files, prefix);
+    stream::try_unfold((entries, pass), |(mut entries, mut pass)| async move {
+        let Some(mut entry) = entries.try_next().await? else { return Ok(None) };
+        if let (None, Some(etag)) = (&entry.md5, &entry.etag) {
+            entry.md5 = pass.find(&entry.path, etag).await.map(|md5| digest::hex(&md5));
+        }
+        Ok(Some((entry, (entries, pass))))
+    })
+    .boxed()
 }
 
 /// All keys that begin with the prefix, as the storage pages through them.
@@ -76,7 +91,7 @@ fn flat(files: Arc<Files>, prefix: String) -> BoxStream<'static, Result<Entry>> 
 fn relative(files: &Files, prefix: &str, found: &opendal::Entry) -> Option<Entry> {
     let path = found.path().strip_prefix(&files.base)?;
     let shown = found.metadata().is_file() && path.starts_with(prefix) && !path.is_empty();
-    shown.then(|| entry(path.to_owned(), found.metadata()))
+    shown.then(|| files.entry(path.to_owned(), found.metadata()))
 }
 
 async fn with_size(files: Arc<Files>, entry: Entry) -> Result<Option<Entry>> {
@@ -139,22 +154,25 @@ impl Walk {
     }
 
     async fn enter(&mut self, directory: &str) -> Result<()> {
-        let mut found = match self.read(directory).await {
-            Ok(found) => found,
+        let (files, mut found) = match self.read(directory).await {
+            Ok(both) => both,
             // Not there, or no longer.
             Err(error) if fault::is_absent(&error) => return Ok(()),
             Err(error) => return Err(self.files.fault("list", directory, &error)),
         };
+        found.extend(self.files.with_attributes(files).await?.into_iter().map(Found::File));
+        found.shrink_to_fit();
         found.sort_unstable_by(in_order);
         self.open.push(found.into_iter());
         Ok(())
     }
 
-    async fn read(&self, directory: &str) -> Result<Vec<Found>, opendal::Error> {
+    /// Files and directories in a directory.
+    async fn read(&self, directory: &str) -> Result<(Vec<Entry>, Vec<Found>), opendal::Error> {
         let key = self.files.key(directory);
         let key = if key.is_empty() { "/" } else { key.as_str() };
         let mut lister = self.files.operator.lister(key).await?;
-        let mut all = Vec::new();
+        let (mut files, mut all) = (Vec::new(), Vec::new());
         while let Some(found) = lister.try_next().await? {
             let Some(path) = found.path().strip_prefix(&self.files.base) else { continue };
             let metadata = found.metadata();
@@ -167,13 +185,12 @@ impl Walk {
                 continue;
             }
             if metadata.is_file() {
-                all.push(Found::File(entry(path.to_owned(), metadata)));
+                files.push(self.files.entry(path.to_owned(), metadata));
             } else if metadata.is_dir() && found.name().trim_end_matches('/') != UPLOAD_DIR {
                 all.push(Found::Directory(path.to_owned()));
             }
         }
-        all.shrink_to_fit();
-        Ok(all)
+        Ok((files, all))
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `probe`, `lock` | who was first: on a storage that is shared, and on this machine |
 //! | `open` | a place into an operator, with or without the server's own credentials |
 //! | [`files`], `list`, `writer` | look, read, remove; the order of a listing; an upload |
+//! | `digest`, `attribute`, `marks` | the MD5s of files: computed; kept in a directory; kept in an object store |
 //! | `key`, `fault` | names as keys; a storage's failures as ours |
 //!
 //! # What always holds
@@ -37,6 +38,9 @@
 //! - **The files of an internal stage go with it, those of an external one never.** They are kept
 //!   below the stage's id, so a rename moves nothing.
 //!
+//! - **An MD5 is that of the bytes that are there**, or nobody knows it: each is kept with what tells
+//!   that version of the file from others, and counts for no other.
+//!
 //! # What is where
 //!
 //! ```text
@@ -46,17 +50,21 @@
 //!                                          stages/<db>/<stage>/<revision>.json
 //!            files/    or config.storage:  stages/<id>/  temporary/<id>/
 //!                                          users/<user>/  tables/<db>/<table>/
+//!                                          digests/<each of these>/  in object stores: see `marks`
 //!            unfinished/                   uploads on their way; emptied at each start
 //! ```
 
+mod attribute;
 mod catalog;
 pub mod definition;
+mod digest;
 mod fault;
 pub mod files;
 mod history;
 mod key;
 mod list;
 mod lock;
+mod marks;
 pub mod name;
 mod open;
 pub mod pattern;

@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use base64::Engine;
@@ -63,12 +64,29 @@ pub(super) struct Opened {
     pub(super) local: Option<PathBuf>,
     /// A directory that the server may not write to.
     pub(super) read_only: bool,
+    /// Whether 32 hexadecimal digits as an ETag are the MD5 of an object in one part. Not where the
+    /// storage encrypts with keys of its own (KMS) or of the user's; where that is its default, it
+    /// is found out by the first file that is written.
+    pub(super) etag_is_md5: Arc<AtomicBool>,
 }
 
 impl Opened {
     /// An operator with nothing special about it.
     pub(super) fn plain(operator: Operator) -> Opened {
-        Opened { operator, base: String::new(), local: None, read_only: false }
+        let alike = matches!(
+            operator.info().scheme(),
+            services::S3_SCHEME
+                | services::OSS_SCHEME
+                | services::COS_SCHEME
+                | services::OBS_SCHEME
+        );
+        Opened {
+            operator,
+            base: String::new(),
+            local: None,
+            read_only: false,
+            etag_is_md5: Arc::new(AtomicBool::new(alike)),
+        }
     }
 }
 
@@ -161,7 +179,12 @@ pub(super) async fn open(external: &External, identity: Identity, label: &str) -
                 let bucket = settings.get("bucket").cloned().unwrap_or_default();
                 settings.insert("region".to_owned(), region_of(&bucket).await);
             }
-            Ok(remote(build(settings)?))
+            let encrypted = has_encrypted_etags(&settings);
+            let opened = remote(build(settings)?);
+            if encrypted {
+                opened.etag_is_md5.store(false, Ordering::Relaxed);
+            }
+            Ok(opened)
         }
         Scheme::Gcs
         | Scheme::Azblob
@@ -219,6 +242,11 @@ fn remove_abandoned(uploads: &Path) {
             let _gone = std::fs::remove_file(entry.path());
         }
     }
+}
+
+fn has_encrypted_etags(settings: &BTreeMap<String, String>) -> bool {
+    settings.contains_key("server_side_encryption_customer_algorithm")
+        || settings.get("server_side_encryption").is_some_and(|kind| kind != "AES256")
 }
 
 fn remote(operator: Operator) -> Opened {

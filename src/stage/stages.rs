@@ -18,6 +18,7 @@ use crate::stage::files::{Files, Uploads};
 use crate::stage::history::Store;
 use crate::stage::key;
 use crate::stage::lock::DirLock;
+use crate::stage::marks::{self, Marks};
 use crate::stage::name::StageName;
 use crate::stage::open::{self, Identity, Opened, Policy};
 use crate::stage::place::{self, Scheme};
@@ -207,13 +208,15 @@ impl Stages {
         if let Some((_, files)) = known.filter(|(of, _)| *of == contents) {
             return Ok(files);
         }
-        let (opened, below) = match &definition.place {
-            Place::External(external) => (self.policy.open(external, &label).await?, String::new()),
+        let files = match &definition.place {
+            Place::External(external) => {
+                let opened = self.policy.open(external, &label).await?;
+                Arc::new(Files::new(opened, "", label, Arc::clone(&self.uploads)))
+            }
             Place::Internal => {
-                (self.storage.clone(), internal_dir(definition.id, definition.temporary))
+                self.own_files(&internal_dir(definition.id, definition.temporary), label)
             }
         };
-        let files = Arc::new(Files::new(opened, &below, label, Arc::clone(&self.uploads)));
         let mut open = self.open.lock();
         if open.len() >= MAX_OPEN {
             open.clear();
@@ -261,7 +264,7 @@ impl Stages {
     }
 
     fn own_files(&self, below: &str, label: String) -> Arc<Files> {
-        Arc::new(Files::new(self.storage.clone(), below, label, Arc::clone(&self.uploads)))
+        Arc::new(Files::own(self.storage.clone(), below, label, Arc::clone(&self.uploads)))
     }
 
     /// Removes the files of an internal stage that is gone. The statement has succeeded by then, so
@@ -284,10 +287,14 @@ impl Stages {
     /// Not interrupted when the caller is.
     async fn remove_dir(&self, dir: String, label: String) -> Result<()> {
         let operator = self.storage.operator.clone();
+        let marks = Marks::below(&operator, &dir).map(|_| marks::dir_of(&dir));
         let dir = format!("{}{dir}", self.storage.base);
         let removed = self.uploads.tasks.spawn(async move {
-            let removed = operator.delete_with(&dir).recursive(true).await;
-            removed.map_err(|error| fault::storage("remove", &label, "", &error))
+            for dir in std::iter::once(dir).chain(marks) {
+                let removed = operator.delete_with(&dir).recursive(true).await;
+                removed.map_err(|error| fault::storage("remove", &label, "", &error))?;
+            }
+            Ok(())
         });
         removed.await.map_err(|error| Error::Internal { what: error.to_string() })?
     }

@@ -6,16 +6,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use opendal::Writer;
+use opendal::{Metadata, Writer};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
-use crate::stage::fault;
+use crate::stage::digest::{Digests, Md5Bytes};
 use crate::stage::files::{Files, missing_dirs, remove_empty};
 use crate::stage::lock::sync_dir;
 use crate::stage::name::StagePath;
+use crate::stage::{attribute, digest, fault};
 
 /// A part of an upload in several. S3 takes parts from 5 MiB and at most 10,000 of them, so files
 /// may have up to 80 GiB; each part in flight is kept in memory.
@@ -42,12 +44,16 @@ pub struct FileWriter {
 }
 
 /// How an upload ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
     /// The file is there.
     Written {
         /// Its size in bytes.
         size: u64,
+        /// The MD5 of what is stored, in hexadecimal digits.
+        md5: String,
+        /// The SHA-256 of what is stored, in hexadecimal digits.
+        sha256: String,
     },
     /// It was not to be overwritten, and somebody else's file is there. Nothing of ours is left.
     Exists,
@@ -129,6 +135,7 @@ struct Upload {
     path: String,
     overwrite: bool,
     size: u64,
+    digests: Digests,
     sink: Sink,
     /// Directories that were made for this file.
     made: Vec<PathBuf>,
@@ -179,7 +186,7 @@ impl Upload {
             }
             None => Vec::new(),
         };
-        Ok(Upload { files, path, overwrite, size: 0, sink, made })
+        Ok(Upload { files, path, overwrite, size: 0, digests: Digests::default(), sink, made })
     }
 
     async fn run(mut self, mut steps: mpsc::Receiver<Step>) -> Result<Committed> {
@@ -204,16 +211,19 @@ impl Upload {
         self.size += u64::try_from(block.len()).unwrap_or(u64::MAX);
         match &mut self.sink {
             Sink::Stream(writer) => {
-                let written = writer.write(block).await;
-                written.map_err(|error| self.files.fault("write", &self.path, &error))
+                // The digests of this block are computed while the next one is written.
+                let (written, digested) =
+                    tokio::join!(writer.write(block.clone()), self.digests.push(block));
+                written.map_err(|error| self.files.fault("write", &self.path, &error))?;
+                digested
             }
             Sink::OnePiece(_) if self.size > MAX_ONE_PIECE_BYTES => Err(Error::Unsupported {
                 what: format!("A file of more than 64 MiB on {}", self.files.label),
                 hint: Some("its storage takes a file in one piece only".to_owned()),
             }),
             Sink::OnePiece(blocks) => {
-                blocks.push(block);
-                Ok(())
+                blocks.push(block.clone());
+                self.digests.push(block).await
             }
         }
     }
@@ -231,11 +241,15 @@ impl Upload {
         if !self.overwrite && self.is_taken(&key).await? {
             return Ok(Committed::Exists);
         }
+        let digested = std::mem::take(&mut self.digests).finish().await?;
         let closed = if files.local.is_some() {
             let _kept = files.uploads.directories.read().await;
             files.check_present(&self.path)?;
             self.keep_parent(Path::new(&place)).await?;
             let closed = self.close(&key).await;
+            if let Ok(metadata) = &closed {
+                self.note_in_file(Path::new(&place), metadata, digested.md5).await?;
+            }
             self.sync_parent(&place).await?;
             closed
         } else {
@@ -243,7 +257,11 @@ impl Upload {
             self.close(&key).await
         };
         match closed {
-            Ok(()) => Ok(Committed::Written { size: self.size }),
+            Ok(metadata) => {
+                self.note_beside_file(&metadata, digested.md5).await;
+                let md5 = digest::hex(&digested.md5);
+                Ok(Committed::Written { size: self.size, md5, sha256: digested.sha256 })
+            }
             Err(error) if error.kind() == opendal::ErrorKind::ConditionNotMatch => {
                 Ok(Committed::Exists)
             }
@@ -259,13 +277,38 @@ impl Upload {
         }
     }
 
-    async fn close(&mut self, key: &str) -> Result<(), opendal::Error> {
+    async fn close(&mut self, key: &str) -> Result<Metadata, opendal::Error> {
         match &mut self.sink {
-            Sink::Stream(writer) => writer.close().await.map(drop),
+            Sink::Stream(writer) => writer.close().await,
             Sink::OnePiece(blocks) => {
                 let whole = opendal::Buffer::from(std::mem::take(blocks));
-                self.files.operator.write(key, whole).await.map(drop)
+                self.files.operator.write(key, whole).await
             }
+        }
+    }
+
+    /// Keeps the MD5 of a file in a directory of this machine. Size and time are those of our own file,
+    /// whatever stands in its place by now.
+    async fn note_in_file(&self, file: &Path, written: &Metadata, md5: Md5Bytes) -> Result<()> {
+        let Some(changed) = written.last_modified().map(opendal::raw::Timestamp::into_inner) else {
+            return Ok(());
+        };
+        let (file, size) = (file.to_owned(), self.size);
+        tokio::task::spawn_blocking(move || attribute::set(&file, md5, size, changed))
+            .await
+            .map_err(|error| Error::Internal { what: error.to_string() })
+    }
+
+    /// Keeps the MD5 of a file in an object store, unless its ETag tells it.
+    async fn note_beside_file(&self, written: &Metadata, md5: Md5Bytes) {
+        let Some(etag) = written.etag() else { return };
+        match digest::of_etag(etag) {
+            Some(told) if told == md5 => return,
+            Some(_) => self.files.etag_is_md5.store(false, Ordering::Relaxed),
+            None => {}
+        }
+        if let Some(marks) = &self.files.marks {
+            marks.set(&self.path, etag, md5).await;
         }
     }
 

@@ -4,8 +4,8 @@
 //! { LIST | LS | SHOW FILES IN STAGE } <location> [PATTERN = '<regex>']
 //!
 //! > LIST @lake/2024/ PATTERN='.*[.]csv'
-//! name         size  md5   last_modified            creator
-//! 2024/a.csv   16    NULL  2026-11-24 05:40:44.123  NULL
+//! name        size  md5                               last_modified            creator
+//! 2024/a.csv  16    52c8bf25369fd75db75f482465a97cc0  2026-11-24 05:40:44.123  NULL
 //! > LIST lake
 //! ERROR 1064 (42000): Expected a stage location after LIST, found 'lake' at line 1, column 6
 //! ```
@@ -15,7 +15,8 @@
 //! pattern must match the whole name as it is shown. `SHOW FILES IN STAGE` is the same for drivers
 //! that give rows for `SHOW` and `SELECT` only.
 //!
-//! Unlike Databend's, `md5` is an MD5 or `NULL`, never an ETag in quotes, and `last_modified` is a
+//! Unlike Databend's, `md5` is what `md5sum` gives for the file as it is stored, or `NULL` where nobody knows,
+//! never an ETag in quotes, and `last_modified` is a
 //! `DATETIME(3)` in UTC, not a text. Unlike Snowflake's, names do not begin with the stage's.
 
 use std::fmt;

@@ -167,7 +167,7 @@ impl Upload {
             State::Writing(plan, sink) => {
                 let report = plan.report(self.received, sink.stored, Status::Uploaded);
                 match sink.finish().await? {
-                    Committed::Written { size } => Ok(Report { target_size: size, ..report }),
+                    Committed::Written { size, .. } => Ok(Report { target_size: size, ..report }),
                     Committed::Exists => {
                         Ok(Report { target_size: 0, status: Status::Skipped, ..report })
                     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use futures::TryStreamExt;
 use stagewire::config::{Config, Limits, Place, Secret};
 use stagewire::error::Error;
+use stagewire::stage::Listed;
 use stagewire::stage::name::{StageName, StagePath};
 
 use super::s3::Bucket;
@@ -120,6 +121,24 @@ impl World {
         until("the connections end", || {
             connections.load(std::sync::atomic::Ordering::SeqCst) <= open
         });
+    }
+}
+
+/// A bucket outlives the test: what the test has stored goes with its stages.
+impl Drop for World {
+    fn drop(&mut self) {
+        if self.storage == Storage::Fs || std::thread::panicking() {
+            return;
+        }
+        let stages = self.server.instance.stages.clone();
+        self.server.block_on(async move {
+            for listed in stages.list(None).await.expect("listed") {
+                if let Listed::Stage(definition) = listed {
+                    stages.drop_stage(&definition.name, "a test").await.expect("dropped");
+                }
+            }
+        });
+        assert_eq!(self.stored(), [""; 0], "files of stages that are gone");
     }
 }
 

@@ -1,0 +1,138 @@
+//! The digests of a file on its way: MD5 for `md5sum`, SHA-256 for whoever needs to be sure.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use md5::Md5;
+use sha2::{Digest, Sha256};
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, Result};
+
+/// An MD5.
+pub(super) type Md5Bytes = [u8; 16];
+
+/// Small blocks are collected up to this before a thread is given them: below it the change of the
+/// thread would cost more than the digests.
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// Computes the digests of what it is given on a thread for blocking work, while the caller writes
+/// the same block: one runs ahead of the other by a batch at most.
+#[derive(Default)]
+pub(super) struct Digests {
+    waiting: Vec<Bytes>,
+    waiting_bytes: usize,
+    running: Option<JoinHandle<State>>,
+}
+
+/// What came out.
+#[derive(Debug, Clone)]
+pub(super) struct Digested {
+    pub(super) md5: Md5Bytes,
+    /// In hexadecimal digits.
+    pub(super) sha256: String,
+}
+
+#[derive(Default)]
+struct State {
+    md5: Md5,
+    sha256: Sha256,
+}
+
+impl Digests {
+    /// Takes the next block.
+    pub(super) async fn push(&mut self, block: Bytes) -> Result<()> {
+        self.waiting_bytes += block.len();
+        self.waiting.push(block);
+        if self.waiting_bytes >= BATCH_BYTES { self.start().await } else { Ok(()) }
+    }
+
+    /// The digests of everything.
+    pub(super) async fn finish(mut self) -> Result<Digested> {
+        self.start().await?;
+        let state = self.last().await?;
+        Ok(Digested { md5: state.md5.finalize().into(), sha256: hex(&state.sha256.finalize()) })
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        let mut state = self.last().await?;
+        let blocks = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        self.running = Some(tokio::task::spawn_blocking(move || {
+            for block in blocks {
+                state.md5.update(&block);
+                state.sha256.update(&block);
+            }
+            state
+        }));
+        Ok(())
+    }
+
+    async fn last(&mut self) -> Result<State> {
+        match self.running.take() {
+            Some(running) => {
+                running.await.map_err(|error| Error::Internal { what: error.to_string() })
+            }
+            None => Ok(State::default()),
+        }
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The MD5 in a `Content-MD5`.
+pub(super) fn of_content_md5(text: &str) -> Option<Md5Bytes> {
+    BASE64.decode(text).ok()?.try_into().ok()
+}
+
+/// The MD5 that an ETag of S3 and its like is, for what was uploaded in one piece. That of several
+/// pieces has a `-` in it.
+pub(super) fn of_etag(etag: &str) -> Option<Md5Bytes> {
+    of_hex(etag.trim_matches('"'))
+}
+
+/// The MD5 of its hexadecimal digits.
+pub(super) fn of_hex(text: &str) -> Option<Md5Bytes> {
+    let mut md5 = Md5Bytes::default();
+    if text.len() != 2 * md5.len() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, digits) in md5.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(md5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+    #[test]
+    fn an_etag_is_a_digest_only_where_it_looks_like_one() {
+        let etag = |text| of_etag(text).map(|md5| hex(&md5));
+        assert_eq!(etag("\"D41D8CD98F00B204E9800998ECF8427E\"").as_deref(), Some(NOTHING));
+        assert_eq!(etag("\"d41d8cd98f00b204e9800998ecf8427e-2\""), None);
+        assert_eq!(etag("W/\"0x8DC\""), None);
+        assert_eq!(of_content_md5("1B2M2Y8AsgTpgAmY7PhCfg==").map(|md5| hex(&md5)), etag(NOTHING));
+        assert_eq!(of_content_md5("AAAA"), None);
+    }
+
+    #[tokio::test]
+    async fn digests_are_of_all_blocks_in_order() {
+        let nothing = Digests::default().finish().await.expect("finished");
+        assert_eq!(hex(&nothing.md5), NOTHING);
+        let mut digests = Digests::default();
+        let whole: Vec<u8> = (0..2_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+        for block in [&whole[..10], &whole[10..900_000], &whole[900_000..]] {
+            digests.push(Bytes::copy_from_slice(block)).await.expect("taken");
+        }
+        let found = digests.finish().await.expect("finished");
+        assert_eq!(found.md5, <Md5Bytes>::from(Md5::digest(&whole)));
+        assert_eq!(found.sha256, hex(&Sha256::digest(&whole)));
+    }
+}
