@@ -80,9 +80,9 @@ fn run_all(storage: Storage) {
     scripts.sort();
     assert!(!scripts.is_empty());
     for script in scripts {
-        // A restart forgets what is in memory.
+        // A restart forgets what is in memory, and nothing there has an MD5.
         let name = script.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if storage == Storage::Memory && name.starts_with("restart") {
+        if storage == Storage::Memory && matches!(name, "restart" | "put_same") {
             continue;
         }
         eprintln!("{storage:?}: {name}");

@@ -17,7 +17,9 @@ use stagewire::config::{self, Config, Overrides, Secret};
 use stagewire::error::{Error, StorageKind};
 use stagewire::stage::definition::{Definition, External, Place};
 use stagewire::stage::name::{StageName, StagePath};
-use stagewire::stage::{Committed, Created, Entry, Files, IfExists, Listed, Stages, place};
+use stagewire::stage::{
+    Committed, Copied, Created, Entry, Files, IfExists, Listed, Route, Stages, place,
+};
 use uuid::Uuid;
 
 const BY: &str = "'root'@'localhost'";
@@ -109,7 +111,7 @@ async fn put_as(files: &Arc<Files>, name: &str, text: &str, overwrite: bool) -> 
 fn size(committed: &Committed) -> Option<u64> {
     match committed {
         Committed::Written { size, .. } => Some(*size),
-        Committed::Exists => None,
+        Committed::Exists | Committed::Same => None,
     }
 }
 
@@ -1106,5 +1108,63 @@ async fn an_external_s3_stage_tells_the_etag_where_it_is_a_digest() {
     put_bytes(&files, "small", b"x").await;
     let expected = [("large".to_owned(), None), ("small".to_owned(), Some(md5(b"x")))];
     assert_eq!(md5s(&files, "").await, expected);
+    s3.remove().await;
+}
+
+// ---- copies
+
+async fn copy(from: &Arc<Files>, name: &str, to: &Arc<Files>, target: &str) -> Copied {
+    let route = Route::new(Arc::clone(from), Arc::clone(to)).expect("writable");
+    let entries: Vec<Entry> = from.list(&path(name)).try_collect().await.expect("listed");
+    route.copy(&entries[0], &path(target), false).await.expect("copied")
+}
+
+#[tokio::test]
+async fn a_copy_is_the_same_file_wherever_it_goes() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let stages = Stages::open(&config(dir.path())).await.expect("opened");
+    let mut places = vec![stages.open_files(&internal("local")).await.expect("opened")];
+    let url = format!("memory://{}/", Uuid::new_v4());
+    places.push(stages.open_files(&external("memory", &url, &[])).await.expect("opened"));
+    let s3 = S3::get();
+    if let Some(s3) = &s3 {
+        for below in ["one/", "other/"] {
+            let url = format!("{}{below}", s3.url());
+            let stage = external("s3", &url, &s3.options());
+            places.push(stages.open_files(&stage).await.expect("opened"));
+        }
+    }
+    let whole = large(5);
+    for from in &places {
+        put_bytes(from, "a b/#x", &whole).await;
+        for (n, to) in places.iter().enumerate() {
+            let target = format!("copies/{n}");
+            remove(to, &[&target]).await;
+            let size = whole.len() as u64;
+            assert_eq!(copy(from, "a b/#x", to, &target).await, Copied::Copied { size });
+            assert_eq!(copy(from, "a b/#x", to, &target).await, Copied::Exists);
+            let read: Vec<Bytes> =
+                to.read(&path(&target)).await.expect("opened").try_collect().await.expect("read");
+            assert!(read.concat() == whole, "{} to {}", from.describe(), to.describe());
+        }
+        assert_eq!(copy(from, "a b/#x", from, "a b/#x").await, Copied::Same);
+    }
+    if let Some(s3) = s3 {
+        s3.remove().await;
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_a_large_file_keeps_its_digest() {
+    let Some(s3) = S3::get() else { return };
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let mut config = config(dir.path());
+    config.storage = Some(s3.place("storage/"));
+    let stages = Stages::open(&config).await.expect("opened");
+    let from = stages.open_files(&internal("from")).await.expect("opened");
+    let to = stages.open_files(&internal("to")).await.expect("opened");
+    put_bytes(&from, "large", &large(6)).await;
+    copy(&from, "large", &to, "copy").await;
+    assert_eq!(md5s(&to, "").await, [("copy".to_owned(), Some(md5(&large(6))))]);
     s3.remove().await;
 }

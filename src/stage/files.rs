@@ -12,6 +12,7 @@ use opendal::{Metadata, Operator};
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, Result, StorageKind};
+use crate::stage::copy::Home;
 use crate::stage::lock::Locks;
 use crate::stage::marks::Marks;
 use crate::stage::name::StagePath;
@@ -36,6 +37,8 @@ pub struct Files {
     pub(super) etag_is_md5: Arc<AtomicBool>,
     /// Where MD5s are kept that the storage doesn't tell; for the server's own storage alone.
     pub(super) marks: Option<Marks>,
+    /// See [`Opened::home`].
+    pub(super) home: Option<Arc<Home>>,
     /// Such as `stage 'lake'`.
     pub(super) label: String,
     pub(super) uploads: Arc<Uploads>,
@@ -73,9 +76,20 @@ pub struct Entry {
 impl Files {
     pub(super) fn new(opened: Opened, below: &str, label: String, uploads: Arc<Uploads>) -> Files {
         let base = format!("{}{below}", opened.base);
-        let Opened { operator, local, read_only, etag_is_md5, .. } = opened;
+        let Opened { operator, local, read_only, etag_is_md5, home, .. } = opened;
         let (marks, dropped) = (None, AtomicBool::new(false));
-        Files { operator, base, local, read_only, etag_is_md5, marks, label, uploads, dropped }
+        Files {
+            operator,
+            base,
+            local,
+            read_only,
+            etag_is_md5,
+            marks,
+            home,
+            label,
+            uploads,
+            dropped,
+        }
     }
 
     /// The files in a directory of the server's own storage, where it may keep other things too.
@@ -256,6 +270,14 @@ impl Files {
             // Not joined: that would add a '/', behind which a file is not there.
             "" => Some(root.clone()),
             base => Some(root.join(base)),
+        }
+    }
+
+    /// What is locked while a file of this path is put in place.
+    pub(super) fn lock_name(self: &Arc<Self>, path: &str) -> String {
+        match self.local_root() {
+            Some(root) => root.join(path).to_string_lossy().into_owned(),
+            None => format!("{:p}/{}", Arc::as_ptr(self), self.key(path)),
         }
     }
 

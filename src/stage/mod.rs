@@ -16,6 +16,7 @@
 //! | `open` | a place into an operator, with or without the server's own credentials |
 //! | [`files`], `list`, `writer` | look, read, remove; the order of a listing; an upload |
 //! | `digest`, `attribute`, `marks` | the MD5s of files: computed; kept in a directory; kept in an object store |
+//! | `copy` | from one place to another: by the storage, or through here |
 //! | `key`, `fault` | names as keys; a storage's failures as ours |
 //!
 //! # What always holds
@@ -56,6 +57,7 @@
 
 mod attribute;
 mod catalog;
+mod copy;
 pub mod definition;
 mod digest;
 mod fault;
@@ -76,6 +78,7 @@ mod stages;
 mod writer;
 
 pub use catalog::{Created, IfExists, Listed};
+pub use copy::{Copied, Route};
 pub use files::{Entry, Files};
 pub use stages::Stages;
 pub use writer::{Committed, FileWriter};

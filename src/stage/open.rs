@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::stage::copy::Home;
 use crate::stage::definition::External;
 use crate::stage::fault;
 use crate::stage::name::UPLOAD_DIR;
@@ -68,6 +69,8 @@ pub(super) struct Opened {
     /// storage encrypts with keys of its own (KMS) or of the user's; where that is its default, it
     /// is found out by the first file that is written.
     pub(super) etag_is_md5: Arc<AtomicBool>,
+    /// Where the storage can copy files by itself: what it has to be told.
+    pub(super) home: Option<Arc<Home>>,
 }
 
 impl Opened {
@@ -86,6 +89,7 @@ impl Opened {
             local: None,
             read_only: false,
             etag_is_md5: Arc::new(AtomicBool::new(alike)),
+            home: None,
         }
     }
 }
@@ -164,8 +168,13 @@ pub(super) fn prepare() {
 pub(super) async fn open(external: &External, identity: Identity, label: &str) -> Result<Opened> {
     let mut settings = settings(external, identity)?;
     let failed = |error: opendal::Error| fault::storage("open", label, "", &error);
-    let build = |settings| from_settings(place::scheme(external), settings).map_err(failed);
-    match place::scheme(external) {
+    let scheme = place::scheme(external);
+    let build = |settings: BTreeMap<String, String>| {
+        let home = Home::of(scheme, &settings).map(Arc::new);
+        let operator = remote_of(scheme, settings).map_err(failed)?;
+        Ok::<_, Error>(Opened { home, ..Opened::plain(operator) })
+    };
+    match scheme {
         Scheme::Memory => {
             let (name, path) = place::host_and_path(&external.url);
             Ok(Opened { base: path.to_owned(), ..Opened::plain(memory(name)) })
@@ -180,7 +189,7 @@ pub(super) async fn open(external: &External, identity: Identity, label: &str) -
                 settings.insert("region".to_owned(), region_of(&bucket).await);
             }
             let encrypted = has_encrypted_etags(&settings);
-            let opened = remote(build(settings)?);
+            let opened = build(settings)?;
             if encrypted {
                 opened.etag_is_md5.store(false, Ordering::Relaxed);
             }
@@ -193,7 +202,7 @@ pub(super) async fn open(external: &External, identity: Identity, label: &str) -
         | Scheme::Obs
         | Scheme::Webhdfs
         | Scheme::Webdav
-        | Scheme::Http => Ok(remote(build(settings)?)),
+        | Scheme::Http => build(settings),
     }
 }
 
@@ -249,8 +258,12 @@ fn has_encrypted_etags(settings: &BTreeMap<String, String>) -> bool {
         || settings.get("server_side_encryption").is_some_and(|kind| kind != "AES256")
 }
 
-fn remote(operator: Operator) -> Opened {
-    Opened::plain(with_layers(operator))
+/// An operator over the network.
+pub(super) fn remote_of(
+    scheme: Scheme,
+    settings: BTreeMap<String, String>,
+) -> Result<Operator, opendal::Error> {
+    from_settings(scheme, settings).map(with_layers)
 }
 
 /// Each try is timed, so the timeout is inside of the retry.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use futures::stream::StreamExt;
 use opendal::{Metadata, Writer};
 use tokio::sync::{mpsc, oneshot};
 
@@ -57,6 +58,8 @@ pub enum Committed {
     },
     /// It was not to be overwritten, and somebody else's file is there. Nothing of ours is left.
     Exists,
+    /// It was to be overwritten, and what is there already is the same. It stays, with its time.
+    Same,
 }
 
 enum Step {
@@ -71,12 +74,7 @@ impl Files {
         if path.is_root() || path.as_str().ends_with('/') {
             return Err(Error::BadPath { path: path.to_string(), why: "it is no file" });
         }
-        if self.read_only || !self.operator.info().capability().write {
-            return Err(Error::Unsupported {
-                what: format!("Writing to {}", self.label),
-                hint: Some("its storage can be read only".to_owned()),
-            });
-        }
+        self.check_writable()?;
         self.confine(path.as_str()).await?;
         let upload = Upload::begin(Arc::clone(self), path.as_str().to_owned(), overwrite).await?;
         let (blocks, incoming) = mpsc::channel(CHANNEL_BLOCKS);
@@ -86,6 +84,19 @@ impl Files {
             let _unheard = done.send(upload.run(incoming).await);
         });
         Ok(FileWriter { blocks, outcome: Some(outcome) })
+    }
+}
+
+impl Files {
+    /// Fails where nothing may be written.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        if !self.read_only && self.operator.info().capability().write {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what: format!("Writing to {}", self.label),
+            hint: Some("its storage can be read only".to_owned()),
+        })
     }
 }
 
@@ -231,10 +242,7 @@ impl Upload {
     async fn commit(&mut self) -> Result<Committed> {
         let files = Arc::clone(&self.files);
         let key = files.key(&self.path);
-        let place = match files.local_root() {
-            Some(root) => root.join(&self.path).to_string_lossy().into_owned(),
-            None => format!("{:p}/{key}", Arc::as_ptr(&files)),
-        };
+        let place = files.lock_name(&self.path);
         // Uploads of one file end one after the other, so that a look at the file stays true until
         // ours is there. Other servers are kept off by the storage's own condition, or not at all.
         let _turn = files.uploads.keys.lock(&place).await;
@@ -242,6 +250,9 @@ impl Upload {
             return Ok(Committed::Exists);
         }
         let digested = std::mem::take(&mut self.digests).finish().await?;
+        if self.overwrite && self.is_there(&digest::hex(&digested.md5)).await {
+            return Ok(Committed::Same);
+        }
         let closed = if files.local.is_some() {
             let _kept = files.uploads.directories.read().await;
             files.check_present(&self.path)?;
@@ -267,6 +278,23 @@ impl Upload {
             }
             Err(error) => Err(files.fault("write", &self.path, &error)),
         }
+    }
+
+    /// Whether a file of this size and MD5 is there. That it can't be found out is no failure: the
+    /// file is then written again.
+    async fn is_there(&self, md5: &str) -> bool {
+        let Ok(path) = StagePath::new(self.path.as_str()) else { return false };
+        let found = match self.files.stat(&path).await {
+            Ok(Some(entry)) if entry.size != self.size => None,
+            Ok(Some(entry)) if entry.md5.is_some() || self.files.marks.is_none() => Some(entry),
+            // Only a listing knows the marks.
+            Ok(Some(_)) => match self.files.list(&path).next().await {
+                Some(Ok(entry)) if entry.path == self.path => Some(entry),
+                Some(_) | None => None,
+            },
+            Ok(None) | Err(_) => None,
+        };
+        found.is_some_and(|entry| entry.size == self.size && entry.md5.as_deref() == Some(md5))
     }
 
     async fn is_taken(&self, key: &str) -> Result<bool> {

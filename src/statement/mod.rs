@@ -15,6 +15,7 @@ use crate::sql::options::Secrets;
 use crate::sql::scan::{Mode, Scan, scan};
 
 pub mod alter_stage;
+pub mod copy_files;
 pub mod create_database;
 pub mod create_stage;
 pub mod describe_stage;
@@ -40,6 +41,7 @@ pub mod use_database;
 pub mod variables;
 
 use alter_stage::AlterStage;
+use copy_files::CopyFiles;
 use create_database::CreateDatabase;
 use create_stage::CreateStage;
 use describe_stage::DescribeStage;
@@ -65,6 +67,8 @@ use use_database::UseDatabase;
 pub enum Statement {
     /// `ALTER STAGE`
     AlterStage(AlterStage),
+    /// `COPY FILES`
+    CopyFiles(CopyFiles),
     /// `CREATE DATABASE`
     CreateDatabase(CreateDatabase),
     /// `CREATE STAGE`
@@ -120,6 +124,7 @@ pub struct Entry {
 /// Our own statements.
 pub const ENTRIES: &[Entry] = &[
     Entry { leads: alter_stage::LEADS, parse: alter_stage::parse, grammar: "alter_stage" },
+    Entry { leads: copy_files::LEADS, parse: copy_files::parse, grammar: "copy_files" },
     Entry {
         leads: create_database::LEADS,
         parse: create_database::parse,
@@ -177,6 +182,7 @@ impl Statement {
     /// What it answers, as far as that is known before it runs; empty for an OK.
     pub fn columns(&self, session: &Session) -> Result<Vec<Column>> {
         Ok(match self {
+            Statement::CopyFiles(copy) => copy_files::columns(copy.detailed()),
             Statement::DescribeStage(_) | Statement::ShowStages(_) => show_stages::columns(),
             Statement::Get(_) => get::columns(),
             Statement::List(_) => list::columns(),
@@ -208,6 +214,7 @@ impl Statement {
     ) -> Result<Outcome> {
         match self {
             Statement::AlterStage(statement) => statement.execute(session).await,
+            Statement::CopyFiles(statement) => statement.execute(session).await,
             Statement::CreateDatabase(statement) => statement.execute(session).await,
             Statement::CreateStage(statement) => statement.execute(session).await,
             Statement::DescribeStage(statement) => statement.execute(session).await,
@@ -235,6 +242,7 @@ impl Statement {
     pub fn kind(&self) -> &'static str {
         match self {
             Statement::AlterStage(_) => "alter_stage",
+            Statement::CopyFiles(_) => "copy_files",
             Statement::CreateDatabase(_) => "create_database",
             Statement::CreateStage(_) => "create_stage",
             Statement::DescribeStage(_) => "describe_stage",
@@ -266,6 +274,7 @@ impl Statement {
     fn print(&self, secrets: Secrets) -> String {
         match self {
             Statement::AlterStage(statement) => statement.print(secrets),
+            Statement::CopyFiles(statement) => statement.to_string(),
             Statement::CreateDatabase(statement) => statement.to_string(),
             Statement::CreateStage(statement) => statement.print(secrets),
             Statement::DescribeStage(statement) => statement.to_string(),

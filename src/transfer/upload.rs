@@ -50,6 +50,8 @@ pub enum Status {
     Uploaded,
     /// A file of that name was there already, and stays.
     Skipped,
+    /// The same content was there already, and stays with its time.
+    Same,
 }
 
 impl Status {
@@ -57,7 +59,7 @@ impl Status {
     pub fn name(self) -> &'static str {
         match self {
             Status::Uploaded => "UPLOADED",
-            Status::Skipped => "SKIPPED",
+            Status::Skipped | Status::Same => "SKIPPED",
         }
     }
 }
@@ -170,6 +172,9 @@ impl Upload {
                     Committed::Written { size, .. } => Ok(Report { target_size: size, ..report }),
                     Committed::Exists => {
                         Ok(Report { target_size: 0, status: Status::Skipped, ..report })
+                    }
+                    Committed::Same => {
+                        Ok(Report { target_size: 0, status: Status::Same, ..report })
                     }
                 }
             }

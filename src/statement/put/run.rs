@@ -17,7 +17,15 @@ use crate::transfer::sources::{self, Found};
 use crate::transfer::upload::{self, Report, Status, Upload};
 
 const ERROR: &str = "ERROR";
-const EXISTS: &str = "a file of this name exists; OVERWRITE=TRUE replaces it";
+
+/// Why a file was skipped; nothing for one that was not.
+fn message(status: Status) -> &'static str {
+    match status {
+        Status::Uploaded => "",
+        Status::Skipped => "a file of this name exists; OVERWRITE=TRUE replaces it",
+        Status::Same => "the same content is there already",
+    }
+}
 
 /// One file that is meant.
 struct Source {
@@ -282,9 +290,10 @@ impl Put {
                             report.source_size, report.target_size
                         ),
                     },
-                    Status::Skipped => {
-                        Done { affected: 0, info: format!("{status}: {target}: {EXISTS}") }
-                    }
+                    Status::Skipped | Status::Same => Done {
+                        affected: 0,
+                        info: format!("{status}: {target}: {}", message(report.status)),
+                    },
                 }
             }
             Err(error) => {
@@ -314,7 +323,7 @@ impl Fate {
                 report.source_compression.name().into(),
                 report.target_compression.name().into(),
                 status.into(),
-                if report.status == Status::Skipped { EXISTS } else { "" }.into(),
+                message(report.status).into(),
             ],
             Err(error) => vec![
                 self.source.as_str().into(),
