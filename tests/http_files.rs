@@ -254,7 +254,9 @@ fn s3_signs_its_own_urls_and_only_with_a_key() {
     setup.client.query(&create("anonymous", ""));
     let upload = setup.presign("PRESIGN UPLOAD '@s3/a b' EXPIRE=60");
     assert!(upload[2].starts_with(&endpoint) && !upload[2].contains(&secret), "{}", upload[2]);
-    assert_eq!(curl(&["-X", "PUT", "--data-binary", "12", &upload[2]]).status, 200);
+    // Ceph refuses the type of a form, which curl would send.
+    let stored = curl(&["-X", "PUT", "-H", "Content-Type:", "--data-binary", "12", &upload[2]]);
+    assert_eq!(stored.status, 200, "{upload:?} {}", stored.text());
     let download = setup.presign("PRESIGN '@s3/a b' CONTENT_TYPE='text/csv'");
     let fetched = curl(&[&download[2]]);
     assert_eq!((fetched.text().as_str(), fetched.header("content-type")), ("12", Some("text/csv")));

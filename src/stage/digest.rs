@@ -16,13 +16,14 @@ pub(super) type Md5Bytes = [u8; 16];
 /// thread would cost more than the digests.
 const BATCH_BYTES: usize = 256 * 1024;
 
-/// Computes the digests of what it is given on a thread for blocking work, while the caller writes
-/// the same block: one runs ahead of the other by a batch at most.
+/// Computes the digests of what it is given on threads for blocking work, one for each digest, while
+/// the caller writes the same block: neither is ahead of the other by more than a batch.
 #[derive(Default)]
 pub(super) struct Digests {
     waiting: Vec<Bytes>,
     waiting_bytes: usize,
-    running: Option<JoinHandle<State>>,
+    md5: Running<Md5>,
+    sha256: Running<Sha256>,
 }
 
 /// What came out.
@@ -31,12 +32,6 @@ pub(super) struct Digested {
     pub(super) md5: Md5Bytes,
     /// In hexadecimal digits.
     pub(super) sha256: String,
-}
-
-#[derive(Default)]
-struct State {
-    md5: Md5,
-    sha256: Sha256,
 }
 
 impl Digests {
@@ -50,30 +45,43 @@ impl Digests {
     /// The digests of everything.
     pub(super) async fn finish(mut self) -> Result<Digested> {
         self.start().await?;
-        let state = self.last().await?;
-        Ok(Digested { md5: state.md5.finalize().into(), sha256: hex(&state.sha256.finalize()) })
+        let (md5, sha256) = (self.md5.last().await?, self.sha256.last().await?);
+        Ok(Digested { md5: md5.finalize().into(), sha256: hex(&sha256.finalize()) })
     }
 
     async fn start(&mut self) -> Result<()> {
-        let mut state = self.last().await?;
         let blocks = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        self.running = Some(tokio::task::spawn_blocking(move || {
-            for block in blocks {
-                state.md5.update(&block);
-                state.sha256.update(&block);
-            }
-            state
+        self.md5.start(blocks.clone()).await?;
+        self.sha256.start(blocks).await
+    }
+}
+
+/// One digest that grows on another thread.
+struct Running<D>(Option<JoinHandle<D>>);
+
+impl<D> Default for Running<D> {
+    fn default() -> Running<D> {
+        Running(None)
+    }
+}
+
+impl<D: Digest + Send + 'static> Running<D> {
+    async fn start(&mut self, blocks: Vec<Bytes>) -> Result<()> {
+        let mut digest = self.last().await?;
+        self.0 = Some(tokio::task::spawn_blocking(move || {
+            blocks.iter().for_each(|block| digest.update(block));
+            digest
         }));
         Ok(())
     }
 
-    async fn last(&mut self) -> Result<State> {
-        match self.running.take() {
+    async fn last(&mut self) -> Result<D> {
+        match self.0.take() {
             Some(running) => {
                 running.await.map_err(|error| Error::Internal { what: error.to_string() })
             }
-            None => Ok(State::default()),
+            None => Ok(D::new()),
         }
     }
 }
