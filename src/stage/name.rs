@@ -87,7 +87,7 @@ impl StagePath {
     /// Checks a path.
     ///
     /// Refused: `.`, `..` and empty segments, a leading `/`, backslashes, NUL and other control
-    /// characters, blanks at either end (OpenDAL would cut them off), our own
+    /// characters, blanks before the first and behind any segment (OpenDAL would cut them off), our own
     /// [`UPLOAD_DIR`], and more than [`MAX_PATH_BYTES`].
     pub fn new(path: impl Into<String>) -> Result<StagePath> {
         let path = path.into();
@@ -150,6 +150,10 @@ fn fault(path: &str) -> Option<&'static str> {
             "" => return Some("it has an empty segment ('//')"),
             "." | ".." => return Some("'.' and '..' are not followed"),
             UPLOAD_DIR if index == 0 => return Some("the name is the server's own"),
+            // OpenDAL's listing of directories cuts it off, and the file would not be found.
+            _ if segment.ends_with(char::is_whitespace) => {
+                return Some("a segment ends with a space");
+            }
             _ if segment.len() > 255 => return Some("a segment is longer than 255 bytes"),
             _ => {}
         }
@@ -187,6 +191,7 @@ mod tests {
             "a\nb",
             " a",
             "a ",
+            "a /b",
             ".stagewire-upload/x",
         ] {
             assert!(StagePath::new(path).is_err(), "{path:?}");

@@ -93,7 +93,8 @@ fn refuse_target(cursor: &Cursor<'_>) -> Result<()> {
         what: format!("GET to '{}'", target.escape_debug()),
         hint: Some(
             "the MySQL protocol lets no server write on a client's disk: use 'stagewire get \
-             @stage/path <dir>' in a shell, or GET without a target, whose rows are the contents"
+             @stage/path <dir>' in a shell, GET without a target, whose rows are the contents, or \
+             PRESIGN @stage/path for a URL"
                 .to_owned(),
         ),
     })
