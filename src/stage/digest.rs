@@ -1,10 +1,9 @@
-//! The digests of a file on its way: MD5 for `md5sum`, SHA-256 for whoever needs to be sure.
+//! The MD5 of a file on its way, as `md5sum` gives it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use md5::Md5;
-use sha2::{Digest, Sha256};
+use md5::{Digest, Md5};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
@@ -16,25 +15,16 @@ pub(super) type Md5Bytes = [u8; 16];
 /// thread would cost more than the digests.
 const BATCH_BYTES: usize = 256 * 1024;
 
-/// Computes the digests of what it is given on threads for blocking work, one for each digest, while
-/// the caller writes the same block: neither is ahead of the other by more than a batch.
+/// Computes the MD5 of what it is given on threads for blocking work, while the caller writes the
+/// same block: neither is ahead of the other by more than a batch.
 #[derive(Default)]
-pub(super) struct Digests {
+pub(super) struct Digester {
     waiting: Vec<Bytes>,
     waiting_bytes: usize,
-    md5: Running<Md5>,
-    sha256: Running<Sha256>,
+    running: Option<JoinHandle<Md5>>,
 }
 
-/// What came out.
-#[derive(Debug, Clone)]
-pub(super) struct Digested {
-    pub(super) md5: Md5Bytes,
-    /// In hexadecimal digits.
-    pub(super) sha256: String,
-}
-
-impl Digests {
+impl Digester {
     /// Takes the next block.
     pub(super) async fn push(&mut self, block: Bytes) -> Result<()> {
         self.waiting_bytes += block.len();
@@ -42,46 +32,29 @@ impl Digests {
         if self.waiting_bytes >= BATCH_BYTES { self.start().await } else { Ok(()) }
     }
 
-    /// The digests of everything.
-    pub(super) async fn finish(mut self) -> Result<Digested> {
+    /// The MD5 of everything.
+    pub(super) async fn finish(mut self) -> Result<Md5Bytes> {
         self.start().await?;
-        let (md5, sha256) = (self.md5.last().await?, self.sha256.last().await?);
-        Ok(Digested { md5: md5.finalize().into(), sha256: hex(&sha256.finalize()) })
+        Ok(self.last().await?.finalize().into())
     }
 
     async fn start(&mut self) -> Result<()> {
+        let mut digest = self.last().await?;
         let blocks = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        self.md5.start(blocks.clone()).await?;
-        self.sha256.start(blocks).await
-    }
-}
-
-/// One digest that grows on another thread.
-struct Running<D>(Option<JoinHandle<D>>);
-
-impl<D> Default for Running<D> {
-    fn default() -> Running<D> {
-        Running(None)
-    }
-}
-
-impl<D: Digest + Send + 'static> Running<D> {
-    async fn start(&mut self, blocks: Vec<Bytes>) -> Result<()> {
-        let mut digest = self.last().await?;
-        self.0 = Some(tokio::task::spawn_blocking(move || {
+        self.running = Some(tokio::task::spawn_blocking(move || {
             blocks.iter().for_each(|block| digest.update(block));
             digest
         }));
         Ok(())
     }
 
-    async fn last(&mut self) -> Result<D> {
-        match self.0.take() {
+    async fn last(&mut self) -> Result<Md5> {
+        match self.running.take() {
             Some(running) => {
                 running.await.map_err(|error| Error::Internal { what: error.to_string() })
             }
-            None => Ok(D::new()),
+            None => Ok(Md5::new()),
         }
     }
 }
@@ -131,16 +104,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn digests_are_of_all_blocks_in_order() {
-        let nothing = Digests::default().finish().await.expect("finished");
-        assert_eq!(hex(&nothing.md5), NOTHING);
-        let mut digests = Digests::default();
+    async fn the_digest_is_of_all_blocks_in_order() {
+        let nothing = Digester::default().finish().await.expect("finished");
+        assert_eq!(hex(&nothing), NOTHING);
+        let mut digester = Digester::default();
         let whole: Vec<u8> = (0..2_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
         for block in [&whole[..10], &whole[10..900_000], &whole[900_000..]] {
-            digests.push(Bytes::copy_from_slice(block)).await.expect("taken");
+            digester.push(Bytes::copy_from_slice(block)).await.expect("taken");
         }
-        let found = digests.finish().await.expect("finished");
-        assert_eq!(found.md5, <Md5Bytes>::from(Md5::digest(&whole)));
-        assert_eq!(found.sha256, hex(&Sha256::digest(&whole)));
+        let found = digester.finish().await.expect("finished");
+        assert_eq!(found, <Md5Bytes>::from(Md5::digest(&whole)));
     }
 }

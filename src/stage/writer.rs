@@ -14,7 +14,7 @@ use opendal::{Metadata, Writer};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
-use crate::stage::digest::{Digests, Md5Bytes};
+use crate::stage::digest::{Digester, Md5Bytes};
 use crate::stage::files::{Files, missing_dirs, remove_empty};
 use crate::stage::lock::sync_dir;
 use crate::stage::name::StagePath;
@@ -53,8 +53,6 @@ pub enum Committed {
         size: u64,
         /// The MD5 of what is stored, in hexadecimal digits.
         md5: String,
-        /// The SHA-256 of what is stored, in hexadecimal digits.
-        sha256: String,
     },
     /// It was not to be overwritten, and somebody else's file is there. Nothing of ours is left.
     Exists,
@@ -146,7 +144,7 @@ struct Upload {
     path: String,
     overwrite: bool,
     size: u64,
-    digests: Digests,
+    digester: Digester,
     sink: Sink,
     /// Directories that were made for this file.
     made: Vec<PathBuf>,
@@ -197,7 +195,7 @@ impl Upload {
             }
             None => Vec::new(),
         };
-        Ok(Upload { files, path, overwrite, size: 0, digests: Digests::default(), sink, made })
+        Ok(Upload { files, path, overwrite, size: 0, digester: Digester::default(), sink, made })
     }
 
     async fn run(mut self, mut steps: mpsc::Receiver<Step>) -> Result<Committed> {
@@ -224,7 +222,7 @@ impl Upload {
             Sink::Stream(writer) => {
                 // The digests of this block are computed while the next one is written.
                 let (written, digested) =
-                    tokio::join!(writer.write(block.clone()), self.digests.push(block));
+                    tokio::join!(writer.write(block.clone()), self.digester.push(block));
                 written.map_err(|error| self.files.fault("write", &self.path, &error))?;
                 digested
             }
@@ -234,7 +232,7 @@ impl Upload {
             }),
             Sink::OnePiece(blocks) => {
                 blocks.push(block.clone());
-                self.digests.push(block).await
+                self.digester.push(block).await
             }
         }
     }
@@ -249,8 +247,8 @@ impl Upload {
         if !self.overwrite && self.is_taken(&key).await? {
             return Ok(Committed::Exists);
         }
-        let digested = std::mem::take(&mut self.digests).finish().await?;
-        if self.overwrite && self.is_there(&digest::hex(&digested.md5)).await {
+        let md5 = std::mem::take(&mut self.digester).finish().await?;
+        if self.overwrite && self.is_there(&digest::hex(&md5)).await {
             return Ok(Committed::Same);
         }
         let closed = if files.local.is_some() {
@@ -259,7 +257,7 @@ impl Upload {
             self.keep_parent(Path::new(&place)).await?;
             let closed = self.close(&key).await;
             if let Ok(metadata) = &closed {
-                self.note_in_file(Path::new(&place), metadata, digested.md5).await?;
+                self.note_in_file(Path::new(&place), metadata, md5).await?;
             }
             self.sync_parent(&place).await?;
             closed
@@ -269,9 +267,8 @@ impl Upload {
         };
         match closed {
             Ok(metadata) => {
-                self.note_beside_file(&metadata, digested.md5).await;
-                let md5 = digest::hex(&digested.md5);
-                Ok(Committed::Written { size: self.size, md5, sha256: digested.sha256 })
+                self.note_beside_file(&metadata, md5).await;
+                Ok(Committed::Written { size: self.size, md5: digest::hex(&md5) })
             }
             Err(error) if error.kind() == opendal::ErrorKind::ConditionNotMatch => {
                 Ok(Committed::Exists)

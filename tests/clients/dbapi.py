@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+import tempfile
 
 FILE, OTHER, MISSING, STAGE, OPTIONS = (
     os.environ["STAGEWIRE_" + name] for name in ("FILE", "OTHER", "MISSING", "STAGE", "STAGE_OPTIONS")
@@ -80,7 +81,30 @@ class Client:
             sys.exit("the upload of a missing file did not fail")
         self.expect_listed(FILE)
 
+    # How the driver takes a statement with several files: not every one can be asked for more.
+    several = "PUT LOCAL INFILE '{}', LOCAL INFILE '{}' INTO"
+
+    def upload_several(self):
+        with tempfile.TemporaryDirectory() as directory:
+            paths = [os.path.join(directory, name) for name in ("one", "two")]
+            for size, path in enumerate(paths, 1):
+                with open(path, "wb") as file:
+                    file.write(b"x" * size)
+            cursor = self.connection.cursor()
+            cursor.execute(f"{self.several.format(*paths)} @{STAGE}/several AUTO_COMPRESS=FALSE")
+            # However the answer is spread over results, its rows are in the last.
+            rows = cursor.fetchall() if cursor.description else []
+            while cursor.nextset():
+                rows = cursor.fetchall() if cursor.description else []
+            cursor.close()
+        expect("status", [text(row[6]) for row in rows], ["UPLOADED", "UPLOADED"] if rows else [])
+        rows = self.rows(f"LIST @{STAGE}/several/")
+        expect("several", [int(row["size"]) for row in rows], [1, 2])
+        self.rows(f"REMOVE @{STAGE}/several/")
+
     def down(self):
+        if self.several:
+            self.upload_several()
         self.upload(OTHER, "UPLOADED", overwrite="TRUE")
         self.expect_listed(OTHER)
         self.remove()

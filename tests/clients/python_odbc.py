@@ -13,6 +13,8 @@ def connect():
 class Odbc(dbapi.Client):
     """Version 3.1 of the driver reads result sets of statements that look like queries only."""
 
+    several = None
+
     def listed(self):
         rows = self.rows(f"SHOW FILES IN STAGE @{dbapi.STAGE}")
         return [(row["name"].rsplit("/", 1)[-1], int(row["size"])) for row in rows]

@@ -2,6 +2,7 @@
 'use strict';
 const assert = require('node:assert');
 const fs = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 
 const { STAGEWIRE_FILE: file, STAGEWIRE_OTHER: other, STAGEWIRE_MISSING: missing } = process.env;
@@ -9,8 +10,9 @@ const { STAGEWIRE_STAGE: stage, STAGEWIRE_STAGE_OPTIONS: options } = process.env
 const address = { host: process.env.STAGEWIRE_HOST, port: Number(process.env.STAGEWIRE_PORT), user: 'root' };
 
 // `query` runs a statement and resolves to its rows or to the driver's form of an OK packet;
-// `missingFile` is the driver's error for a file that is not there.
-function steps(query, missingFile) {
+// `missingFile` is the driver's error for a file that is not there, `several` whether it can be asked for
+// more than one in a statement.
+function steps(query, missingFile, several = false) {
   const upload = async (source, overwrite) => {
     const answer = await query(
       `LOAD DATA LOCAL INFILE '${source}' INTO STAGE @${stage} AUTO_COMPRESS=FALSE OVERWRITE=${overwrite}`);
@@ -32,6 +34,15 @@ function steps(query, missingFile) {
       await expectListed(file);
     },
     async down() {
+      if (several) {
+        const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'stagewire-'));
+        const paths = ['one', 'two'].map((name) => path.join(directory, name));
+        paths.forEach((name, index) => fs.writeFileSync(name, 'x'.repeat(index + 1)));
+        await query(`PUT 'file://${paths[0]}', 'file://${paths[1]}' @${stage}/several AUTO_COMPRESS=FALSE`);
+        const rows = await query(`LIST @${stage}/several/`);
+        assert.deepStrictEqual(rows.map((row) => Number(row.size)), [1, 2]);
+        await query(`REMOVE @${stage}/several/`);
+      }
       await upload(other, 'TRUE');
       await expectListed(other);
       await query(`REMOVE @${stage}/${path.basename(file)}`);

@@ -64,7 +64,7 @@ impl Put {
         let stage = session.files_at(&self.location.area).await?;
         let sources = self.sources(session).await?;
         let ready = self.prepare(session, &stage, sources).await;
-        let mut left = ready.iter().filter(|(_, ready)| matches!(ready, Ready::Ask(_))).count();
+        let left = ready.iter().filter(|(_, ready)| matches!(ready, Ready::Ask(_))).count();
         let way = several(&session.peer);
         if left > 0 && !session.peer.local_files {
             return Err(Error::LocalInfileOff);
@@ -83,13 +83,13 @@ impl Put {
             let fate = match ready {
                 Ready::Decided(result) => Fate::of(source, result),
                 Ready::Ask(upload) => {
-                    left -= 1;
                     files.request(&source.path).await?;
                     let Some(result) = self.receive(&source.path, upload, files).await? else {
                         return Ok(Outcome::Nothing);
                     };
                     let fate = Fate::of(source, result);
-                    if chained && left > 0 {
+                    // Behind the last one too: the rows are a result of their own.
+                    if chained {
                         files.acknowledge(&self.sentence(&fate)).await?;
                     }
                     fate
