@@ -118,6 +118,8 @@ pub struct Session {
     pub database: Option<String>,
     /// What it has set.
     pub variables: Variables,
+    /// The parameters of the prepared statement that runs, if it takes them as they are.
+    pub parameters: Vec<Value>,
     /// What became of each file of the last `PUT`: the rows of `SHOW LAST TRANSFER`.
     pub last_transfer: Vec<Row>,
     /// What `SHOW WARNINGS` shows: level, number, message.
@@ -134,6 +136,7 @@ impl Session {
             peer,
             database: Some(DEFAULT_DATABASE.to_owned()),
             variables: Variables::default(),
+            parameters: Vec::new(),
             last_transfer: Vec::new(),
             warnings: Vec::new(),
             temporary: Vec::new(),
@@ -188,6 +191,13 @@ impl Session {
     ) -> Result<Outcome> {
         if parameters.len() != prepared.parameters() {
             return Err(Error::WrongParameters);
+        }
+        // A file is not written into the text and read out of it again.
+        if Statement::parse(&prepared.sql).is_ok_and(|statement| statement.takes_a_parameter()) {
+            self.parameters = parameters;
+            let outcome = self.execute(&prepared.sql, &mut NoFiles).await;
+            self.parameters.clear();
+            return outcome;
         }
         let text = fill(&prepared.sql, &prepared.places, &parameters)?;
         self.execute(&text, &mut NoFiles).await

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread;
 
 use flate2::read::MultiGzDecoder;
-use support::client::{Client, MAX_PAYLOAD, Options, Response, cap, packet};
+use support::client::{Client, MAX_PAYLOAD, Options, Parameter, Response, cap, packet};
 use support::http;
 use support::process::Process;
 use support::server::{Server, config, until};
@@ -42,6 +42,7 @@ on_every_storage!(
     a_stage_that_is_gone_takes_no_files,
     compressed_files_unpack_to_their_source,
     a_file_that_is_skipped_is_not_asked_for,
+    a_parameter_is_stored_as_it_is,
 );
 
 /// As a driver of this name does it.
@@ -330,6 +331,31 @@ fn a_file_that_is_skipped_is_not_asked_for(storage: Storage) {
     let answers = client.query(&put("/tmp/a", ""));
     assert_eq!(status(&answers[0]), ("SKIPPED".to_owned(), 0));
     assert_eq!(world.read("lake", "a").expect("stored"), b"first");
+}
+
+fn a_parameter_is_stored_as_it_is(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let mut client = Client::connect(world.server.addr);
+    done(&mut client, "CREATE STAGE lake");
+    let content = noise(11, 3_000_017);
+    let statement = client.prepare("CALL STAGE_PUT('@lake/d/a', ?)").expect("prepared");
+    assert_eq!((statement.parameters, statement.columns.len()), (1, 8));
+    let answers = client.execute(&statement, &[Parameter::Bytes(content.clone())]);
+    assert_eq!(status(&answers[0]), uploaded(content.len()));
+    assert!(world.read("lake", "d/a").expect("stored") == content);
+    // In pieces: COM_STMT_SEND_LONG_DATA for the first parameter, each without an answer.
+    done(&mut client, "DROP STAGE lake");
+    done(&mut client, "CREATE STAGE lake");
+    for piece in content.chunks(1 << 20) {
+        let mut command = vec![0x18];
+        command.extend_from_slice(&statement.id.to_le_bytes());
+        command.extend_from_slice(&[0, 0]);
+        command.extend_from_slice(piece);
+        client.command(&command);
+    }
+    let answers = client.execute_long(&statement);
+    assert_eq!(status(&answers[0]), uploaded(content.len()));
+    assert!(world.read("lake", "d/a").expect("stored") == content);
 }
 
 /// By the attributes that clients say of themselves.

@@ -15,6 +15,7 @@ use crate::sql::options::Secrets;
 use crate::sql::scan::{Mode, Scan, scan};
 
 pub mod alter_stage;
+pub mod call_stage_put;
 pub mod copy_files;
 pub mod create_database;
 pub mod create_stage;
@@ -42,6 +43,7 @@ pub mod use_database;
 pub mod variables;
 
 use alter_stage::AlterStage;
+use call_stage_put::{CallStagePut, Content};
 use copy_files::CopyFiles;
 use create_database::CreateDatabase;
 use create_stage::CreateStage;
@@ -71,6 +73,8 @@ pub enum Statement {
     AlterStage(AlterStage),
     /// `COPY FILES`
     CopyFiles(CopyFiles),
+    /// `CALL STAGE_PUT`
+    CallStagePut(CallStagePut),
     /// `CREATE DATABASE`
     CreateDatabase(CreateDatabase),
     /// `CREATE STAGE`
@@ -129,6 +133,7 @@ pub struct Entry {
 pub const ENTRIES: &[Entry] = &[
     Entry { leads: alter_stage::LEADS, parse: alter_stage::parse, grammar: "alter_stage" },
     Entry { leads: copy_files::LEADS, parse: copy_files::parse, grammar: "copy_files" },
+    Entry { leads: call_stage_put::LEADS, parse: call_stage_put::parse, grammar: "call_stage_put" },
     Entry {
         leads: create_database::LEADS,
         parse: create_database::parse,
@@ -197,7 +202,7 @@ impl Statement {
             Statement::ShowCreateStage(_) => show_create_stage::columns(),
             Statement::ShowDatabases(_) => show_databases::columns(),
             Statement::ShowDiagnostics(show) => show.columns(),
-            Statement::ShowLastTransfer(_) => put::columns(),
+            Statement::CallStagePut(_) | Statement::ShowLastTransfer(_) => put::columns(),
             Statement::ShowTables(show) => show.columns(session)?,
             Statement::ShowVariables(_) => show_variables::columns(),
             Statement::Put(_) => return Err(Error::NotPreparable),
@@ -221,6 +226,7 @@ impl Statement {
         match self {
             Statement::AlterStage(statement) => statement.execute(session).await,
             Statement::CopyFiles(statement) => statement.execute(session).await,
+            Statement::CallStagePut(statement) => statement.execute(session).await,
             Statement::CreateDatabase(statement) => statement.execute(session).await,
             Statement::CreateStage(statement) => statement.execute(session).await,
             Statement::DescribeStage(statement) => statement.execute(session).await,
@@ -250,6 +256,7 @@ impl Statement {
         match self {
             Statement::AlterStage(_) => "alter_stage",
             Statement::CopyFiles(_) => "copy_files",
+            Statement::CallStagePut(_) => "call_stage_put",
             Statement::CreateDatabase(_) => "create_database",
             Statement::CreateStage(_) => "create_stage",
             Statement::DescribeStage(_) => "describe_stage",
@@ -274,6 +281,11 @@ impl Statement {
         }
     }
 
+    /// Whether it takes the parameter of a prepared statement as it is, not as text.
+    pub fn takes_a_parameter(&self) -> bool {
+        matches!(self, Statement::CallStagePut(call) if call.content == Content::Parameter)
+    }
+
     /// The statement with the passwords in it, so that it can be read again. For tests alone.
     pub fn exposing_secrets(&self) -> String {
         self.print(Secrets::Expose)
@@ -283,6 +295,7 @@ impl Statement {
         match self {
             Statement::AlterStage(statement) => statement.print(secrets),
             Statement::CopyFiles(statement) => statement.to_string(),
+            Statement::CallStagePut(statement) => statement.print(secrets),
             Statement::CreateDatabase(statement) => statement.to_string(),
             Statement::CreateStage(statement) => statement.print(secrets),
             Statement::DescribeStage(statement) => statement.to_string(),

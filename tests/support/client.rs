@@ -404,6 +404,16 @@ impl Client {
         self.responses(true)
     }
 
+    /// Runs a prepared statement whose only parameter was sent as long data.
+    pub fn execute_long(&mut self, statement: &Statement) -> Vec<Response> {
+        let mut command = vec![0x17];
+        command.extend_from_slice(&statement.id.to_le_bytes());
+        // No flags, once; no NULL; new types: a BLOB, whose value is not here.
+        command.extend_from_slice(&[0, 1, 0, 0, 0, 0, 1, 0xFC, 0]);
+        self.command(&command);
+        self.responses(true)
+    }
+
     /// Reads one payload and checks the numbers of its packets.
     pub fn read(&mut self) -> Vec<u8> {
         self.try_read().expect("a packet")

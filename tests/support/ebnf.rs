@@ -10,6 +10,7 @@ use std::path::Path;
 use stagewire::sql::cursor::{Cursor, Token};
 use stagewire::sql::location::Location;
 use stagewire::statement::Statement;
+use stagewire::statement::put::Options as PutOptions;
 
 /// One alternative of the grammar, as a name for reports: rule and number.
 pub type Branch = String;
@@ -297,6 +298,8 @@ impl Tok {
             | ("WORD", Token::Word(_)) => true,
             ("LOCATION", Token::Location(text) | Token::Text(text))
             | ("TABLE", Token::Name(text)) => Location::parse(text).is_ok(),
+            ("HEX", Token::Sign(sign)) => sign.starts_with("X'"),
+            ("PUT_OPTIONS", Token::Text(text)) => PutOptions::parse(text).is_ok(),
             ("URI", Token::Uri(_)) => true,
             ("URI", Token::Text(text)) => text.to_lowercase().starts_with("file://"),
             (range, Token::Number(number)) if range.contains("..") => {
@@ -441,6 +444,10 @@ fn sample(class: &str, chance: &mut Chance) -> String {
             ],
             chance,
         ),
+        "HEX" => from(&["X''", "x'00fF'", "X'6162'"], chance),
+        "PUT_OPTIONS" => {
+            from(&["''", "'OVERWRITE=TRUE'", "'auto_compress zstd OVERWRITE = FALSE'"], chance)
+        }
         "CONDITION" => from(
             &[
                 "name = 'x'",
@@ -541,7 +548,7 @@ impl<'a> Reader<'a> {
             class
                 if class
                     .chars()
-                    .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '.') =>
+                    .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || "._".contains(c)) =>
             {
                 Node::Class(class.to_owned())
             }

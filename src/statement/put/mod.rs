@@ -53,6 +53,8 @@ use crate::transfer::encoder::AutoCompress;
 pub mod delivery;
 mod run;
 
+pub use run::store;
+
 /// The words that it begins with.
 pub const LEADS: &[&str] = &["PUT", "LOAD DATA"];
 
@@ -262,6 +264,16 @@ impl Options {
         "PARALLEL",
         "THRESHOLD",
     ];
+
+    /// Reads options that stand in a text of their own.
+    pub fn parse(text: &str) -> Result<Options> {
+        let mut cursor = Cursor::new(text)?;
+        let mut options = Options::default();
+        while !cursor.at_end() {
+            options.parse_one(&mut cursor)?;
+        }
+        Ok(options)
+    }
 
     fn parse_one(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
         let option = cursor.keyword().unwrap_or_default();

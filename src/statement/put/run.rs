@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::delivery::{Several, several, takes_rows};
-use super::{Put, SourceCompression, Spelling, columns};
+use super::{Options, Put, SourceCompression, Spelling, columns};
 use crate::error::{Error, Result};
 use crate::metrics;
 use crate::rows::{Done, Outcome, Row};
@@ -186,19 +188,10 @@ impl Put {
     }
 
     fn upload(&self, session: &Session, stage: &Arc<Files>, source: &Source) -> Result<Upload> {
-        let options = upload::Options {
-            auto_compress: self.options.auto_compress.unwrap_or(AutoCompress::Gzip),
-            transfer: session.instance.config.transfer.clone(),
-            source_compression: match self.options.source_compression {
-                Some(SourceCompression::Declared(compression)) => Some(compression),
-                Some(SourceCompression::AutoDetect) | None => None,
-            },
-            overwrite: self.options.overwrite.unwrap_or(false),
-        };
         let location = &self.location.path;
         let dir =
             if source.dir.is_empty() { location.clone() } else { location.join(&source.dir)? };
-        Upload::new(stage.clone(), dir, &source.target, options)
+        Upload::new(stage.clone(), dir, &source.target, upload_options(session, &self.options))
     }
 
     /// Takes one file as it comes; `None` if the client has gone on to something else. Whatever
@@ -349,6 +342,46 @@ impl Fate {
             }
         }
     }
+}
+
+fn upload_options(session: &Session, options: &Options) -> upload::Options {
+    upload::Options {
+        auto_compress: options.auto_compress.unwrap_or(AutoCompress::Gzip),
+        transfer: session.instance.config.transfer.clone(),
+        source_compression: match options.source_compression {
+            Some(SourceCompression::Declared(compression)) => Some(compression),
+            Some(SourceCompression::AutoDetect) | None => None,
+        },
+        overwrite: options.overwrite.unwrap_or(false),
+    }
+}
+
+/// Stores a file whose content is there already; the answer is `PUT`'s row, for every client.
+pub async fn store(
+    session: &mut Session,
+    dir: &Location,
+    name: &str,
+    options: &Options,
+    content: Bytes,
+) -> Result<Outcome> {
+    let stage = session.files_at(&dir.area).await?;
+    let options = upload_options(session, options);
+    let mut upload = Upload::new(stage, dir.path.clone(), name, options)?;
+    let report = match upload.skipped_already().await? {
+        Some(report) => report,
+        None => {
+            if let Err(error) = upload.push(content).await {
+                upload.abort().await;
+                return Err(error);
+            }
+            upload.finish().await?
+        }
+    };
+    metrics::upload("mysql", report.status.name(), report.source_size);
+    let fate = Fate { source: name.to_owned(), target: name.to_owned(), result: Ok(report) };
+    session.last_transfer.clear();
+    fate.remember(session);
+    Ok(Outcome::rows(columns(), vec![fate.row()]))
 }
 
 /// What follows the last `/` or `\`: the client may run on either kind of system.
