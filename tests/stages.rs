@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use stagewire::stage::name::{StageName, StagePath};
 use stagewire::stage::{
     Committed, Copied, Created, Entry, Files, IfExists, Listed, Route, Stages, place,
 };
+use tokio::runtime::{EnterGuard, Runtime};
 use uuid::Uuid;
 
 const BY: &str = "'root'@'localhost'";
@@ -144,7 +145,12 @@ struct S3 {
     bucket: String,
     /// Of this test alone.
     prefix: String,
+    _threads: EnterGuard<'static>,
 }
+
+/// What talks to S3 runs on threads that outlive its test: OpenDAL keeps one pool of HTTP connections
+/// for the whole process, and a connection breaks with the runtime that opened it.
+static THREADS: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
 impl S3 {
     fn get() -> Option<S3> {
@@ -156,7 +162,7 @@ impl S3 {
             return None;
         };
         let prefix = format!("stagewire-test/{}", Uuid::new_v4());
-        Some(S3 { endpoint, key, secret, bucket, prefix })
+        Some(S3 { endpoint, key, secret, bucket, prefix, _threads: THREADS.enter() })
     }
 
     fn url(&self) -> String {
