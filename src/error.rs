@@ -381,7 +381,7 @@ impl fmt::Display for Error {
             ),
             Error::NoMatch { pattern } => write!(f, "No file matches '{pattern}'"),
             Error::NotAsDeclared { file, declared, found } => {
-                write!(f, "'{file}' is declared to be {declared}, but begins like {found}")
+                write!(f, "'{file}' is declared to be {declared}, but its first bytes say {found}")
             }
             Error::Collision { target } => {
                 write!(f, "COLLISION: another file of this statement has the target '{target}' too")

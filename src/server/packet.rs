@@ -35,6 +35,14 @@ impl Header {
     }
 }
 
+/// A whole packet, for tests.
+#[cfg(test)]
+pub(super) fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Header { length: payload.len(), sequence }.bytes().to_vec();
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
 /// Reads a payload from front to back and never beyond its end.
 #[derive(Debug, Clone)]
 pub(super) struct Fields<'a>(&'a [u8]);

@@ -56,13 +56,8 @@ mod tests {
     use crate::config::Limits;
     use crate::server::command::Command;
     use crate::server::handshake::HandshakeResponse;
+    use crate::server::packet::packet;
     use crate::server::packet::{HEADER, Header, MAX_PAYLOAD};
-
-    fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = Header { length: payload.len(), sequence }.bytes().to_vec();
-        bytes.extend_from_slice(payload);
-        bytes
-    }
 
     fn pair(client_name: &str) -> (Client<DuplexStream>, DuplexStream) {
         let (near, far) = duplex(1 << 20);

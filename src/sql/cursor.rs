@@ -205,20 +205,10 @@ impl<'a> Cursor<'a> {
 
     /// `TRUE` or `FALSE`.
     pub fn boolean(&mut self, option: &str) -> Result<bool> {
-        let value = match self.peek() {
-            Token::Word(word) => word.to_ascii_uppercase(),
-            Token::Name(_)
-            | Token::Text(_)
-            | Token::Number(_)
-            | Token::Location(_)
-            | Token::Uri(_)
-            | Token::Sign(_)
-            | Token::End => String::new(),
-        };
-        let value = match value.as_str() {
-            "TRUE" => true,
-            "FALSE" => false,
-            _ => return Err(self.expected(format_args!("TRUE or FALSE for {option}"))),
+        let value = match self.keyword().as_deref() {
+            Some("TRUE") => true,
+            Some("FALSE") => false,
+            Some(_) | None => return Err(self.expected(format_args!("TRUE or FALSE for {option}"))),
         };
         self.advance();
         Ok(value)
@@ -250,7 +240,7 @@ impl<'a> Cursor<'a> {
     /// The next word in upper case, if a word comes next.
     pub fn keyword(&self) -> Option<String> {
         match self.peek() {
-            Token::Word(word) => Some(word.to_uppercase()),
+            Token::Word(word) => Some(word.to_ascii_uppercase()),
             Token::Name(_)
             | Token::Text(_)
             | Token::Number(_)

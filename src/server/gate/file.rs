@@ -155,12 +155,7 @@ impl FileIn {
 mod tests {
     use super::super::inbound::Arrival;
     use super::*;
-
-    fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = Header { length: payload.len(), sequence }.bytes().to_vec();
-        bytes.extend_from_slice(payload);
-        bytes
-    }
+    use crate::server::packet::packet;
 
     fn inbound(bytes: &[u8]) -> Inbound {
         let mut inbound = Inbound::default();

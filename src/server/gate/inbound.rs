@@ -164,12 +164,7 @@ impl Inbound {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = Header { length: payload.len(), sequence }.bytes().to_vec();
-        bytes.extend_from_slice(payload);
-        bytes
-    }
+    use crate::server::packet::packet;
 
     fn inbound(bytes: &[u8]) -> Inbound {
         Inbound { buffer: BytesMut::from(bytes), ..Inbound::default() }

@@ -328,16 +328,7 @@ fn parse_auto_compress(cursor: &mut Cursor<'_>) -> Result<AutoCompress> {
 
 impl SourceCompression {
     fn parse(cursor: &mut Cursor<'_>) -> Result<SourceCompression> {
-        let word = match cursor.peek() {
-            Token::Word(word) => word.to_ascii_uppercase(),
-            Token::Name(_)
-            | Token::Text(_)
-            | Token::Number(_)
-            | Token::Location(_)
-            | Token::Uri(_)
-            | Token::Sign(_)
-            | Token::End => String::new(),
-        };
+        let word = cursor.keyword().unwrap_or_default();
         let known = DECLARED.iter().find(|(name, _)| *name == word);
         let found = match known {
             Some((_, compression)) => SourceCompression::Declared(*compression),
