@@ -103,6 +103,8 @@ fn a_file_is_stored_fetched_and_removed() {
     assert_eq!(whole.header("accept-ranges"), Some("bytes"));
     assert_eq!(whole.header("content-type"), Some("application/octet-stream"));
     assert!(whole.header("last-modified").is_some());
+    let sha256 = "sha-256=:hNiYd/DUBB77a/kaFvAkjy/Vc+avBcGflr7bn4gveII=:";
+    assert_eq!(whole.header("repr-digest"), Some(sha256));
     let head = get(&["--head"]);
     assert_eq!((head.status, head.header("content-length"), head.body.len()), (200, Some("10"), 0));
     let etag = whole.header("etag").expect("an ETag").to_owned();

@@ -12,12 +12,13 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use md5::{Digest, Md5};
 use opendal::{Operator, services};
+use sha2::Sha256;
 use stagewire::config::{self, Config, Overrides, Secret};
 use stagewire::error::{Error, StorageKind};
 use stagewire::stage::definition::{Definition, External, Place};
 use stagewire::stage::name::{StageName, StagePath};
 use stagewire::stage::{
-    Committed, Copied, Created, Entry, Files, IfExists, Listed, Route, Stages, place,
+    Committed, Copied, Created, Entry, Files, IfExists, Listed, Parts, Route, Stages, place,
 };
 use tokio::runtime::{EnterGuard, Runtime};
 use uuid::Uuid;
@@ -102,7 +103,7 @@ async fn put(files: &Arc<Files>, name: &str, text: &str) -> Committed {
 }
 
 async fn put_as(files: &Arc<Files>, name: &str, text: &str, overwrite: bool) -> Committed {
-    let mut writer = files.create(&path(name), overwrite).await.expect("begun");
+    let mut writer = files.create(&path(name), overwrite, Parts::default()).await.expect("begun");
     writer.write(Bytes::copy_from_slice(text.as_bytes())).await.expect("written");
     writer.finish().await.expect("finished")
 }
@@ -728,7 +729,7 @@ async fn storage_failures_are_told_apart() {
     ] {
         let files = stages.open_files(&stage).await.expect("opened");
         let listed = files.list(&StagePath::root()).try_collect::<Vec<_>>().await;
-        let mut writer = files.create(&path("x"), true).await.expect("begun");
+        let mut writer = files.create(&path("x"), true, Parts::default()).await.expect("begun");
         writer.write(Bytes::from_static(b"x")).await.expect("kept");
         for error in [listed.expect_err("failed"), writer.finish().await.expect_err("failed")] {
             let Error::Storage { kind, .. } = &error else { panic!("{error}") };
@@ -791,8 +792,9 @@ async fn a_prefix_is_a_text_and_the_order_is_that_of_bytes() {
 async fn a_file_is_seen_when_it_is_whole() {
     everywhere(|files| async move {
         put(&files, "f", "old").await;
-        let mut writer = files.create(&path("f"), true).await.expect("begun");
-        let mut other = files.create(&path("new/deep/g"), true).await.expect("begun");
+        let mut writer = files.create(&path("f"), true, Parts::default()).await.expect("begun");
+        let mut other =
+            files.create(&path("new/deep/g"), true, Parts::default()).await.expect("begun");
         for _ in 0..20 {
             writer.write(Bytes::from(vec![b'x'; 1 << 20])).await.expect("written");
             other.write(Bytes::from_static(b"y")).await.expect("written");
@@ -803,10 +805,10 @@ async fn a_file_is_seen_when_it_is_whole() {
         drop(writer);
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert_eq!(read(&files, "f").await, "old");
-        let empty = files.create(&path("empty"), true).await.expect("begun");
+        let empty = files.create(&path("empty"), true, Parts::default()).await.expect("begun");
         assert_eq!(size(&empty.finish().await.expect("finished")), Some(0));
         assert_eq!(read(&files, "empty").await, "");
-        let mut large = files.create(&path("f"), true).await.expect("begun");
+        let mut large = files.create(&path("f"), true, Parts::default()).await.expect("begun");
         for _ in 0..20 {
             large.write(Bytes::from(vec![b'z'; 1 << 20])).await.expect("written");
         }
@@ -831,7 +833,7 @@ async fn of_writers_that_must_not_overwrite_one_wins() {
         let won = |outcome: &&Committed| matches!(outcome, Committed::Written { .. });
         assert_eq!(outcomes.iter().filter(won).count(), 1, "{outcomes:?}");
         // In several parts as well, where the last request carries the condition.
-        let mut large = files.create(&path("f"), false).await.expect("begun");
+        let mut large = files.create(&path("f"), false, Parts::default()).await.expect("begun");
         for _ in 0..20 {
             large.write(Bytes::from(vec![b'z'; 1 << 20])).await.expect("written");
         }
@@ -868,7 +870,7 @@ async fn a_local_upload_that_stops_leaves_no_trace() {
     let files = stages.open_files(&stage).await.expect("opened");
     put(&files, "kept/a", "1").await;
     for name in ["new/deep/b", "kept/c"] {
-        let mut writer = files.create(&path(name), true).await.expect("begun");
+        let mut writer = files.create(&path(name), true, Parts::default()).await.expect("begun");
         writer.write(Bytes::from(vec![0; 3 << 20])).await.expect("written");
         writer.write(Bytes::from(vec![0; 3 << 20])).await.expect("written");
         drop(writer);
@@ -888,7 +890,7 @@ async fn uploads_that_stop_do_not_harm_others_in_their_directory() {
     stages.create(stage.clone(), IfExists::Fail).await.expect("made");
     let files = stages.open_files(&stage).await.expect("opened");
     let begin = async |name: &str| {
-        let mut writer = files.create(&path(name), true).await.expect("begun");
+        let mut writer = files.create(&path(name), true, Parts::default()).await.expect("begun");
         // More than is kept back, so that the file and its directory are made.
         for _ in 0..4 {
             writer.write(Bytes::from(vec![0; 1 << 20])).await.expect("written");
@@ -914,7 +916,7 @@ async fn an_upload_to_s3_that_stops_leaves_no_parts() {
     let Some(s3) = S3::get() else { return };
     let stages = over(&memory(), &memory()).await;
     let files = stages.open_files(&external("s3", &s3.url(), &s3.options())).await.expect("opened");
-    let mut writer = files.create(&path("f"), true).await.expect("begun");
+    let mut writer = files.create(&path("f"), true, Parts::default()).await.expect("begun");
     for _ in 0..24 {
         writer.write(Bytes::from(vec![0; 1 << 20])).await.expect("written");
     }
@@ -934,7 +936,7 @@ async fn a_file_in_the_place_of_a_directory_is_told() {
     put(&files, "a", "1").await;
     put(&files, "d/x", "1").await;
     for name in ["a/b", "a/b/c", "d"] {
-        let mut writer = files.create(&path(name), true).await.expect("begun");
+        let mut writer = files.create(&path(name), true, Parts::default()).await.expect("begun");
         let fed = writer.write(Bytes::from_static(b"x")).await;
         let error = match fed {
             Ok(()) => writer.finish().await.expect_err(name),
@@ -970,7 +972,7 @@ async fn links_do_not_lead_out_of_a_stage() {
     for name in ["link/secret", "file", "link/new"] {
         assert!(files.stat(&path(name)).await.is_err(), "{name}");
         assert!(files.read(&path(name)).await.is_err(), "{name}");
-        assert!(files.create(&path(name), true).await.is_err(), "{name}");
+        assert!(files.create(&path(name), true, Parts::default()).await.is_err(), "{name}");
         assert_eq!(remove(&files, &[name]).await, [(name.to_owned(), false)]);
     }
     assert!(outside.join("secret").exists());
@@ -996,7 +998,11 @@ async fn user_and_table_stages_are_apart() {
 // ---- digests
 
 fn md5(bytes: &[u8]) -> String {
-    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Md5::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// More than one part, and different for each seed.
@@ -1005,14 +1011,16 @@ fn large(seed: u8) -> Vec<u8> {
 }
 
 async fn put_bytes(files: &Arc<Files>, name: &str, bytes: &[u8]) {
-    let mut writer = files.create(&path(name), true).await.expect("begun");
+    let mut writer = files.create(&path(name), true, Parts::default()).await.expect("begun");
     for block in bytes.chunks(1 << 19) {
         writer.write(Bytes::copy_from_slice(block)).await.expect("written");
     }
-    let Committed::Written { md5: found, .. } = writer.finish().await.expect("finished") else {
-        panic!("{name} was to be overwritten")
-    };
-    assert_eq!(found, md5(bytes));
+    let written = writer.finish().await.expect("finished");
+    assert!(matches!(written, Committed::Written { .. }), "{name} was to be overwritten");
+}
+
+async fn sha256(files: &Arc<Files>, name: &str) -> Option<String> {
+    files.look(&path(name)).await.expect("looked at").expect("there").sha256
 }
 
 async fn md5s(files: &Arc<Files>, prefix: &str) -> Vec<(String, Option<String>)> {
@@ -1028,7 +1036,9 @@ async fn every_digest_is_known(files: Arc<Files>) {
         _ => large(seed),
     };
     for name in names {
-        put_bytes(&files, name, &content(name, 1)).await;
+        let content = content(name, 1);
+        put_bytes(&files, name, &content).await;
+        assert_eq!(sha256(&files, name).await, Some(hex(&Sha256::digest(content))));
     }
     let expected = |of: &[&str], seed| -> Vec<_> {
         of.iter().map(|name| ((*name).to_owned(), Some(md5(&content(name, seed))))).collect()
@@ -1110,6 +1120,9 @@ async fn an_external_s3_stage_tells_the_etag_where_it_is_a_digest() {
     put_bytes(&files, "small", b"x").await;
     let expected = [("large".to_owned(), None), ("small".to_owned(), Some(md5(b"x")))];
     assert_eq!(md5s(&files, "").await, expected);
+    // By one request an object is told its SHA-256; to put it beside a large one is not our right.
+    assert_eq!(sha256(&files, "small").await, Some(hex(&Sha256::digest(b"x"))));
+    assert_eq!(sha256(&files, "large").await, None);
     s3.remove().await;
 }
 

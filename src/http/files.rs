@@ -13,7 +13,7 @@
 //! The stage is `name`, `db.name`, `~` or `%table`, percent-encoded as the path is. A request needs basic
 //! authentication, or the signature that `PRESIGN` puts into a URL.
 //!
-//! `GET` and `HEAD` know `Range` (one range; of several the whole file is the answer), `If-Range` and
+//! `Repr-Digest` is the SHA-256 of the stored file, where it is known. `GET` and `HEAD` know `Range` (one range; of several the whole file is the answer), `If-Range` and
 //! `If-None-Match`. `PUT` keeps the bytes as they come and replaces what is there, unless
 //! `If-None-Match: *` forbids it (412); `Content-MD5` is compared before the file is there.
 
@@ -28,7 +28,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -164,13 +164,14 @@ fn file_path(path: String) -> Result<StagePath> {
 async fn fetch(found: Found, parameters: &Parameters, head: &Parts) -> Result<Response> {
     let Found { files, path } = found;
     let missing = || Error::UnknownFile { path: path.to_string() };
-    let entry = files.stat(&path).await?.ok_or_else(missing)?;
+    let entry = files.look(&path).await?.ok_or_else(missing)?;
     let wanted = &head.headers;
     let etag = etag(&entry);
     let mut about = HeaderMap::new();
     about.typed_insert(AcceptRanges::bytes());
     about.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     about.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+    about.extend(repr_digest(&entry).map(|value| (REPR_DIGEST, value)));
     let content_type = parameters.get(CONTENT_TYPE).filter(|_| parameters.contains_key(SIGNATURE));
     let content_type = content_type.and_then(|text| HeaderValue::from_str(text).ok());
     about.insert(
@@ -234,6 +235,14 @@ fn wanted_range(wanted: &HeaderMap, size: u64) -> Option<Option<Range<u64>>> {
         }
     };
     Some((start < end).then_some(start..end))
+}
+
+/// Of the whole file, as it is stored, whatever range is asked for. Source: RFC 9530.
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+
+fn repr_digest(entry: &Entry) -> Option<HeaderValue> {
+    let sha256 = entry.sha256_bytes()?;
+    HeaderValue::from_str(&format!("sha-256=:{}:", BASE64_STANDARD.encode(sha256))).ok()
 }
 
 /// The storage's own; else size and time of the last change, as web servers do.

@@ -1,45 +1,46 @@
-//! The MD5 of a file in a directory of this machine: an extended attribute of the file itself, so it
+//! The digests of a file in a directory of this machine: an extended attribute of the file itself, so it
 //! goes where the file goes and ends with it.
 //!
 //! It names the file's size and the time of its last change besides. Whoever writes into the file
 //! later changes these, and the attribute counts no more. A file system without attributes keeps
-//! none, and then nobody knows the MD5.
+//! none, and then nobody knows the digests.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::stage::digest::{Md5Bytes, hex, of_hex};
+use crate::stage::digest::{Digests, hex, of_hex};
 
 /// Attributes of users begin with `user.` on Linux, and may anywhere else.
-const NAME: &str = "user.stagewire.md5";
+const NAME: &str = "user.stagewire.digests";
 
-/// Notes the MD5 of a file that has just been put in place.
+/// Notes the digests of a file that has just been put in place.
 #[cfg(unix)]
-pub(super) fn set(file: &Path, md5: Md5Bytes, size: u64, changed: Timestamp) {
-    let value = format!("{} {size} {}", hex(&md5), changed.as_nanosecond());
+pub(super) fn set(file: &Path, digests: Digests, size: u64, changed: Timestamp) {
+    let Digests { md5, sha256 } = digests;
+    let value = format!("{} {} {size} {}", hex(&md5), hex(&sha256), changed.as_nanosecond());
     if let Err(error) = xattr::set(file, NAME, value.as_bytes()) {
-        tracing::debug!(file = %file.display(), "the MD5 isn't kept: {error}");
+        tracing::debug!(file = %file.display(), "the digests aren't kept: {error}");
     }
 }
 
-/// The MD5 of a file of this size, last changed then.
+/// The digests of a file of this size, last changed then.
 #[cfg(unix)]
-pub(super) fn get(file: &Path, size: u64, changed: Timestamp) -> Option<Md5Bytes> {
+pub(super) fn get(file: &Path, size: u64, changed: Timestamp) -> Option<Digests> {
     let value = xattr::get(file, NAME).ok()??;
     let mut words = std::str::from_utf8(&value).ok()?.split(' ');
-    let md5 = of_hex(words.next()?)?;
+    let (md5, sha256) = (of_hex(words.next()?)?, of_hex(words.next()?)?);
     let same_size = words.next()?.parse() == Ok(size);
     let same_time = words.next()?.parse() == Ok(changed.as_nanosecond());
-    (same_size && same_time).then_some(md5)
+    (same_size && same_time).then_some(Digests { md5, sha256 })
 }
 
 /// Nothing is kept.
 #[cfg(not(unix))]
-pub(super) fn set(_file: &Path, _md5: Md5Bytes, _size: u64, _changed: Timestamp) {}
+pub(super) fn set(_file: &Path, _digests: Digests, _size: u64, _changed: Timestamp) {}
 
 /// Nothing is known.
 #[cfg(not(unix))]
-pub(super) fn get(_file: &Path, _size: u64, _changed: Timestamp) -> Option<Md5Bytes> {
+pub(super) fn get(_file: &Path, _size: u64, _changed: Timestamp) -> Option<Digests> {
     None
 }

@@ -9,10 +9,11 @@ use futures::stream::TryStreamExt;
 use opendal::{Metadata, Operator};
 
 use crate::error::{Error, Result};
+use crate::stage::digest::Digests;
 use crate::stage::files::{Entry, Files};
 use crate::stage::name::StagePath;
 use crate::stage::place::Scheme;
-use crate::stage::{Committed, digest, fault, open};
+use crate::stage::{Committed, Parts, digest, fault, open};
 
 /// What a storage copies by one request: a request of more would outlast its time. S3 puts larger
 /// ones together from such parts.
@@ -193,7 +194,7 @@ impl Route {
     async fn copy_here(&self, entry: &Entry, to: &StagePath, overwrite: bool) -> Result<Copied> {
         let from = StagePath::new(entry.path.as_str())?;
         let mut blocks = self.from.read(&from).await?;
-        let mut writer = self.to.create(to, overwrite).await?;
+        let mut writer = self.to.create(to, overwrite, Parts::default()).await?;
         // A failure drops the writer, which undoes what it has written.
         while let Some(block) = blocks.try_next().await? {
             writer.write(block).await?;
@@ -207,14 +208,21 @@ impl Route {
     }
 }
 
-/// Keeps the MD5 of a copy, if it is known to be of the version that was listed: the same ETag.
+/// Keeps the digests of a copy, if they are known to be of the version that was listed: the same ETag.
 async fn note(files: &Files, source: &Entry, to: &StagePath, copy: &Metadata) {
     let (Some(marks), Some(etag), Some(listed)) = (&files.marks, copy.etag(), &source.etag) else {
         return;
     };
-    let md5 = source.md5.as_deref().and_then(digest::of_hex);
     let same = etag.trim_matches('"') == listed.trim_matches('"');
-    if let Some(md5) = md5.filter(|_| same && digest::of_etag(etag).is_none()) {
-        marks.set(to.as_str(), etag, md5).await;
+    if same
+        && digest::of_etag(etag).is_none()
+        && let Some(digests) = known(source)
+    {
+        marks.set(to.as_str(), etag, digests).await;
     }
+}
+
+fn known(entry: &Entry) -> Option<Digests> {
+    let (md5, sha256) = (entry.md5.as_deref()?, entry.sha256.as_deref()?);
+    Some(Digests { md5: digest::of_hex(md5)?, sha256: digest::of_hex(sha256)? })
 }

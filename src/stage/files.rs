@@ -13,10 +13,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, Result, StorageKind};
 use crate::stage::copy::Home;
+use crate::stage::digest::Digests;
 use crate::stage::lock::Locks;
 use crate::stage::marks::Marks;
 use crate::stage::name::StagePath;
 use crate::stage::open::Opened;
+use crate::stage::writer::SHA256_KEY;
 use crate::stage::{attribute, digest, fault};
 
 /// Requests at a time, where a storage deletes one file by each.
@@ -67,10 +69,29 @@ pub struct Entry {
     pub size: u64,
     /// The MD5 of the bytes as they are stored, where it is known.
     pub md5: Option<String>,
+    /// Their SHA-256, where it is known. Listings of object stores don't tell it; see
+    /// [`Files::look`].
+    pub sha256: Option<String>,
     /// The storage's own name for this version of the file.
     pub etag: Option<String>,
     /// When it was written.
     pub last_modified: Option<Timestamp>,
+}
+
+impl Entry {
+    /// The SHA-256, where it is known.
+    pub fn sha256_bytes(&self) -> Option<[u8; 32]> {
+        digest::of_hex(self.sha256.as_deref()?)
+    }
+
+    /// With the digests that are kept beside the storage's own knowledge.
+    pub(super) fn with_digests(mut self, known: Option<Digests>) -> Entry {
+        if let Some(Digests { md5, sha256 }) = known {
+            self.md5 = Some(digest::hex(&md5));
+            self.sha256 = Some(digest::hex(&sha256));
+        }
+        self
+    }
 }
 
 impl Files {
@@ -141,6 +162,18 @@ impl Files {
             Err(error) if fault::is_absent(&error) => Ok(None),
             Err(error) => Err(self.fault("look at", path.as_str(), &error)),
         }
+    }
+
+    /// One file, if it is there, with all that is known of it.
+    pub async fn look(&self, path: &StagePath) -> Result<Option<Entry>> {
+        let Some(entry) = self.stat(path).await? else { return Ok(None) };
+        let known = match (&self.marks, &entry.md5, &entry.etag) {
+            (Some(marks), None, Some(etag)) => {
+                marks.pass(&entry.path).find(&entry.path, etag).await
+            }
+            (_, _, _) => None,
+        };
+        Ok(Some(entry.with_digests(known)))
     }
 
     /// Some of the contents of a file that is there, block by block.
@@ -261,21 +294,28 @@ impl Files {
             path,
             size: metadata.content_length(),
             md5: md5.map(|md5| digest::hex(&md5)),
+            sha256: metadata
+                .user_metadata()
+                .and_then(|own| own.get(SHA256_KEY))
+                .and_then(|text| digest::of_hex(text))
+                .map(|sha256: digest::Sha256Bytes| digest::hex(&sha256)),
             etag: etag.map(str::to_owned),
             last_modified: metadata.last_modified().map(opendal::raw::Timestamp::into_inner),
         }
     }
 
-    /// In a directory of this machine: with the MD5s that the files themselves have.
-    pub(super) async fn with_attributes(&self, mut entries: Vec<Entry>) -> Result<Vec<Entry>> {
+    /// In a directory of this machine: with the digests that the files themselves have.
+    pub(super) async fn with_attributes(&self, entries: Vec<Entry>) -> Result<Vec<Entry>> {
         let Some(root) = self.local_root() else { return Ok(entries) };
         let read = move || {
-            for entry in &mut entries {
-                let Some(changed) = entry.last_modified else { continue };
-                let md5 = attribute::get(&root.join(&entry.path), entry.size, changed);
-                entry.md5 = md5.map(|md5| digest::hex(&md5));
-            }
-            entries
+            let known = |entry: &Entry| {
+                attribute::get(&root.join(&entry.path), entry.size, entry.last_modified?)
+            };
+            let entries = entries.into_iter().map(|entry| {
+                let known = known(&entry);
+                entry.with_digests(known)
+            });
+            entries.collect()
         };
         let read = tokio::task::spawn_blocking(read).await;
         read.map_err(|error| Error::Internal { what: error.to_string() })

@@ -11,9 +11,9 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use opendal::services;
 
 use crate::error::{Error, Result};
+use crate::stage::fault;
 use crate::stage::files::{Entry, Files};
 use crate::stage::name::UPLOAD_DIR;
-use crate::stage::{digest, fault};
 
 /// How many files at a time are asked for their size, where a listing doesn't tell it.
 const STATS: usize = 16;
@@ -54,7 +54,7 @@ pub(super) fn list(files: Arc<Files>, prefix: String) -> BoxStream<'static, Resu
     }
 }
 
-/// With the MD5s that are kept beside the files, where the storage itself tells none.
+/// With the digests that are kept beside the files, where the storage itself tells none.
 fn marked(files: Arc<Files>, prefix: String) -> BoxStream<'static, Result<Entry>> {
     let Some(marks) = &files.marks else { return flat(files, prefix) };
     let pass = marks.pass(&prefix);
@@ -62,7 +62,8 @@ fn marked(files: Arc<Files>, prefix: String) -> BoxStream<'static, Result<Entry>
     stream::try_unfold((entries, pass), |(mut entries, mut pass)| async move {
         let Some(mut entry) = entries.try_next().await? else { return Ok(None) };
         if let (None, Some(etag)) = (&entry.md5, &entry.etag) {
-            entry.md5 = pass.find(&entry.path, etag).await.map(|md5| digest::hex(&md5));
+            let known = pass.find(&entry.path, etag).await;
+            entry = entry.with_digests(known);
         }
         Ok(Some((entry, (entries, pass))))
     })

@@ -1,10 +1,10 @@
-//! The MD5s of files in an object store, where its own ETag is none: of objects in several parts.
+//! The digests of files in an object store, where its own ETag is none: of objects in several parts.
 //!
 //! An object's own metadata has to be given before its first byte, and a listing shows none. So each
 //! such file has a mark: an empty object in a tree of its own, whose name says it all.
 //!
 //! ```text
-//! digests/stages/<id>/ <path, escaped> ! <which version: 11 characters> <MD5: 22 characters>
+//! digests/stages/<id>/ <path, escaped> ! <version: 11 characters> <MD5: 22> <SHA-256: 43>
 //! ```
 //!
 //! The escape keeps the order, so one pass through the files and one through the marks meet, and a
@@ -19,13 +19,14 @@ use futures::stream::{BoxStream, StreamExt};
 use opendal::{Operator, services};
 use sha2::{Digest, Sha256};
 
-use crate::stage::digest::Md5Bytes;
+use crate::stage::digest::Digests;
 
 /// Ends the path in a mark's name. Nothing that stands in an escaped path is below it.
 const END: char = '!';
 
 const VERSION_CHARS: usize = 11;
 const MD5_CHARS: usize = 22;
+const SHA256_CHARS: usize = 43;
 
 /// Where the marks of one stage are.
 #[derive(Debug, Clone)]
@@ -40,7 +41,7 @@ struct Mark {
     key: String,
     path: String,
     version: String,
-    md5: Md5Bytes,
+    digests: Digests,
 }
 
 impl Marks {
@@ -59,10 +60,12 @@ impl Marks {
         fits.then(|| Marks { operator: operator.clone(), base: dir_of(dir) })
     }
 
-    /// Notes the MD5 of a version of a file, and removes what is noted of others. The file is there
+    /// Notes the digests of a version of a file, and removes what is noted of others. The file is there
     /// already, so a failure is told to the log.
-    pub(super) async fn set(&self, path: &str, etag: &str, md5: Md5Bytes) {
-        let name = format!("{}{END}{}{}", escape(path), version(etag), BASE64.encode(md5));
+    pub(super) async fn set(&self, path: &str, etag: &str, digests: Digests) {
+        let Digests { md5, sha256 } = digests;
+        let (md5, sha256) = (BASE64.encode(md5), BASE64.encode(sha256));
+        let name = format!("{}{END}{}{md5}{sha256}", escape(path), version(etag));
         let key = format!("{}{name}", self.base);
         let done = async {
             self.operator.write(&key, opendal::Buffer::new()).await?;
@@ -74,7 +77,7 @@ impl Marks {
             self.operator.delete_iter(old).await
         };
         if let Err(error) = done.await {
-            tracing::warn!(path, "the MD5 of a file isn't kept: {error}");
+            tracing::warn!(path, "the digests of a file aren't kept: {error}");
         }
     }
 
@@ -156,9 +159,9 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// The MD5 of this version of a file. Paths have to come in order. Where the marks can't be
+    /// The digests of this version of a file. Paths have to come in order. Where the marks can't be
     /// read nobody knows it, and the files are listed all the same.
-    pub(super) async fn find(&mut self, path: &str, etag: &str) -> Option<Md5Bytes> {
+    pub(super) async fn find(&mut self, path: &str, etag: &str) -> Option<Digests> {
         let marks = &self.marks;
         let prefix = &self.prefix;
         let rest = self.rest.get_or_insert_with(|| marks.between(&escape(prefix), Some(path)));
@@ -168,7 +171,7 @@ impl Pass {
                 self.next = match rest.next().await? {
                     Ok(mark) => Some(mark),
                     Err(error) => {
-                        tracing::warn!("the MD5s of large files can't be read: {error}");
+                        tracing::warn!("the digests of large files can't be read: {error}");
                         *rest = futures::stream::empty().boxed();
                         None
                     }
@@ -177,7 +180,7 @@ impl Pass {
             let next = self.next.as_ref()?;
             match next.path.as_str().cmp(path) {
                 std::cmp::Ordering::Greater => return None,
-                std::cmp::Ordering::Equal if next.version == version => return Some(next.md5),
+                std::cmp::Ordering::Equal if next.version == version => return Some(next.digests),
                 std::cmp::Ordering::Equal | std::cmp::Ordering::Less => self.next = None,
             }
         }
@@ -187,15 +190,19 @@ impl Pass {
 impl Mark {
     fn read(key: &str, base: &str) -> Option<Mark> {
         let (path, tail) = key.strip_prefix(base)?.split_once(END)?;
-        if !tail.is_ascii() || tail.len() != VERSION_CHARS + MD5_CHARS {
+        if !tail.is_ascii() || tail.len() != VERSION_CHARS + MD5_CHARS + SHA256_CHARS {
             return None;
         }
-        let (version, md5) = tail.split_at(VERSION_CHARS);
+        let (version, digests) = tail.split_at(VERSION_CHARS);
+        let (md5, sha256) = digests.split_at(MD5_CHARS);
         Some(Mark {
             key: key.to_owned(),
             path: unescape(path)?,
             version: version.to_owned(),
-            md5: BASE64.decode(md5).ok()?.try_into().ok()?,
+            digests: Digests {
+                md5: BASE64.decode(md5).ok()?.try_into().ok()?,
+                sha256: BASE64.decode(sha256).ok()?.try_into().ok()?,
+            },
         })
     }
 }
@@ -267,10 +274,11 @@ mod tests {
 
     #[test]
     fn a_mark_says_all_by_its_name() {
-        let md5 = [7; 16];
-        let key = format!("d/{}{END}{}{}", escape("a b!"), version("\"e-2\""), BASE64.encode(md5));
+        let digests = Digests { md5: [7; 16], sha256: [8; 32] };
+        let (md5, sha256) = (BASE64.encode(digests.md5), BASE64.encode(digests.sha256));
+        let key = format!("d/{}{END}{}{md5}{sha256}", escape("a b!"), version("\"e-2\""));
         let mark = Mark::read(&key, "d/").expect("a mark");
-        assert_eq!((mark.path.as_str(), mark.md5), ("a b!", md5));
+        assert_eq!((mark.path.as_str(), mark.digests), ("a b!", digests));
         assert_eq!(mark.version, version("e-2"));
         assert!(Mark::read("d/a!short", "d/").is_none());
         assert_eq!(common_prefix("ab/c", "ab/d"), "ab/");

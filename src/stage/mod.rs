@@ -14,8 +14,8 @@
 //! | `seal` | secrets at rest |
 //! | `probe`, `lock` | who was first: on a storage that is shared, and on this machine |
 //! | `open` | a place into an operator, with or without the server's own credentials |
-//! | [`files`], `list`, `writer` | look, read, remove; the order of a listing; an upload |
-//! | `digest`, `attribute`, `marks` | the MD5s of files: computed; kept in a directory; kept in an object store |
+//! | [`files`], `list`, `writer`, `parts` | look, read, remove; the order of a listing; an upload, in parts |
+//! | `digest`, `attribute`, `marks` | the MD5s and SHA-256s of files: computed; kept in a directory; kept in an object store |
 //! | `copy` | from one place to another: by the storage, or through here |
 //! | `presign`, `link` | URLs that need no password: the storage's, and our own |
 //! | `key`, `fault` | names as keys; a storage's failures as ours |
@@ -40,8 +40,8 @@
 //! - **The files of an internal stage go with it, those of an external one never.** They are kept
 //!   below the stage's id, so a rename moves nothing.
 //!
-//! - **An MD5 is that of the bytes that are there**, or nobody knows it: each is kept with what tells
-//!   that version of the file from others, and counts for no other.
+//! - **A digest is that of the bytes that are there**, or nobody knows it: each is kept with what
+//!   tells that version of the file from others, and counts for no other.
 //!
 //! # What is where
 //!
@@ -71,6 +71,7 @@ mod lock;
 mod marks;
 pub mod name;
 mod open;
+mod parts;
 pub mod pattern;
 pub mod place;
 mod presign;
@@ -84,6 +85,7 @@ pub use catalog::{Created, IfExists, Listed};
 pub use copy::{Copied, Route};
 pub use files::{Entry, Files};
 pub use link::{Link, Scope};
+pub use parts::Parts;
 pub use presign::{Direction, Presigned};
 pub use stages::Stages;
 pub use writer::{Committed, FileWriter};

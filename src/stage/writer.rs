@@ -9,23 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use futures::stream::StreamExt;
 use opendal::{Metadata, Writer};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Result};
-use crate::stage::digest::{Digester, Md5Bytes};
+use crate::stage::digest::{Digester, Digests};
 use crate::stage::files::{Files, missing_dirs, remove_empty};
 use crate::stage::lock::sync_dir;
 use crate::stage::name::StagePath;
+use crate::stage::parts::{Collected, Parts};
 use crate::stage::{attribute, digest, fault};
-
-/// A part of an upload in several. S3 takes parts from 5 MiB and at most 10,000 of them, so files
-/// may have up to 80 GiB; each part in flight is kept in memory.
-const PART_BYTES: usize = 8 * 1024 * 1024;
-
-/// Parts in flight. Four of 8 MiB fill a link of 1 Gbit/s at 200 ms of latency.
-const PARTS_IN_FLIGHT: usize = 4;
 
 /// A block for a local file: large enough that the hop to a blocking thread doesn't count.
 const LOCAL_BLOCK_BYTES: usize = 1024 * 1024;
@@ -51,8 +44,6 @@ pub enum Committed {
     Written {
         /// Its size in bytes.
         size: u64,
-        /// The MD5 of what is stored, in hexadecimal digits.
-        md5: String,
     },
     /// It was not to be overwritten, and somebody else's file is there. Nothing of ours is left.
     Exists,
@@ -68,13 +59,19 @@ enum Step {
 impl Files {
     /// Begins a file. Nothing of it is seen before [`FileWriter::finish`]; a file of this name
     /// that exists stays as it is until then.
-    pub async fn create(self: &Arc<Self>, path: &StagePath, overwrite: bool) -> Result<FileWriter> {
+    pub async fn create(
+        self: &Arc<Self>,
+        path: &StagePath,
+        overwrite: bool,
+        parts: Parts,
+    ) -> Result<FileWriter> {
         if path.is_root() || path.as_str().ends_with('/') {
             return Err(Error::BadPath { path: path.to_string(), why: "it is no file" });
         }
         self.check_writable()?;
         self.confine(path.as_str()).await?;
-        let upload = Upload::begin(Arc::clone(self), path.as_str().to_owned(), overwrite).await?;
+        let path = path.as_str().to_owned();
+        let upload = Upload::begin(Arc::clone(self), path, overwrite, parts).await?;
         let (blocks, incoming) = mpsc::channel(CHANNEL_BLOCKS);
         let (done, outcome) = oneshot::channel();
         self.uploads.tasks.spawn(async move {
@@ -151,33 +148,85 @@ struct Upload {
 }
 
 enum Sink {
-    /// The storage's writer.
+    /// The storage's writer, which takes blocks of any size.
     Stream(Box<Writer>),
+    /// In parts of one size.
+    Parts {
+        /// Opened for the first full part: what is smaller goes by one request, which can say more.
+        writer: Option<Box<Writer>>,
+        collected: Collected,
+    },
     /// Collected, because the storage takes one piece only.
     OnePiece(Vec<Bytes>),
 }
 
-impl Upload {
-    async fn begin(files: Arc<Files>, path: String, overwrite: bool) -> Result<Upload> {
-        files.check_present(&path)?;
-        let key = files.key(&path);
-        let capability = files.operator.info().capability();
-        let local = files.local.is_some();
-        // On a file system the condition is only a look beforehand; see `commit`.
-        let conditional = !overwrite && !local && capability.write_with_if_not_exists;
-        let sink = if capability.write_can_multi || files.operator.info().scheme() == "memory" {
-            let chunk = if local { LOCAL_BLOCK_BYTES } else { PART_BYTES };
-            let concurrent = if local { 1 } else { PARTS_IN_FLIGHT };
-            let mut options = opendal::options::WriteOptions {
-                if_not_exists: conditional,
-                ..opendal::options::WriteOptions::default()
-            };
-            if capability.write_can_multi {
-                options.chunk = Some(chunk);
-                options.concurrent = concurrent;
+/// Under which name an object knows its own SHA-256, where it went there by one request.
+pub(super) const SHA256_KEY: &str = "sha256";
+
+impl Sink {
+    async fn write(
+        &mut self,
+        files: &Files,
+        path: &str,
+        overwrite: bool,
+        block: Bytes,
+    ) -> Result<(), opendal::Error> {
+        match self {
+            Sink::Stream(writer) => writer.write(block).await,
+            Sink::Parts { writer, collected } => {
+                collected.push(block);
+                while let Some(part) = collected.full_part() {
+                    if writer.is_none() {
+                        let options = opendal::options::WriteOptions {
+                            concurrent: collected.in_flight(),
+                            ..options(files, overwrite)
+                        };
+                        let key = files.key(path);
+                        let opened = files.operator.writer_options(&key, options).await?;
+                        *writer = Some(Box::new(opened));
+                    }
+                    if let Some(writer) = writer {
+                        writer.write(part).await?;
+                    }
+                }
+                Ok(())
             }
-            let opened = files.operator.writer_options(&key, options).await;
+            Sink::OnePiece(blocks) => {
+                blocks.push(block);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// How an object is written: not over another one, if the storage can see to that.
+fn options(files: &Files, overwrite: bool) -> opendal::options::WriteOptions {
+    let conditional = files.operator.info().capability().write_with_if_not_exists;
+    opendal::options::WriteOptions {
+        if_not_exists: !overwrite && conditional,
+        ..opendal::options::WriteOptions::default()
+    }
+}
+
+impl Upload {
+    async fn begin(
+        files: Arc<Files>,
+        path: String,
+        overwrite: bool,
+        parts: Parts,
+    ) -> Result<Upload> {
+        files.check_present(&path)?;
+        let in_memory = files.operator.info().scheme() == opendal::services::MEMORY_SCHEME;
+        let sink = if files.local.is_some() || in_memory {
+            // On a file system the condition is only a look beforehand; see `commit`.
+            let options = opendal::options::WriteOptions {
+                chunk: files.local.as_ref().map(|_| LOCAL_BLOCK_BYTES),
+                ..options(&files, overwrite || !in_memory)
+            };
+            let opened = files.operator.writer_options(&files.key(&path), options).await;
             Sink::Stream(Box::new(opened.map_err(|error| files.fault("write", &path, &error))?))
+        } else if files.operator.info().capability().write_can_multi {
+            Sink::Parts { writer: None, collected: Collected::new(parts) }
         } else {
             Sink::OnePiece(Vec::new())
         };
@@ -218,23 +267,21 @@ impl Upload {
 
     async fn write(&mut self, block: Bytes) -> Result<()> {
         self.size += u64::try_from(block.len()).unwrap_or(u64::MAX);
-        match &mut self.sink {
-            Sink::Stream(writer) => {
-                // The digests of this block are computed while the next one is written.
-                let (written, digested) =
-                    tokio::join!(writer.write(block.clone()), self.digester.push(block));
-                written.map_err(|error| self.files.fault("write", &self.path, &error))?;
-                digested
-            }
-            Sink::OnePiece(_) if self.size > MAX_ONE_PIECE_BYTES => Err(Error::Unsupported {
+        if matches!(self.sink, Sink::OnePiece(_)) && self.size > MAX_ONE_PIECE_BYTES {
+            return Err(Error::Unsupported {
                 what: format!("A file of more than 64 MiB on {}", self.files.label),
                 hint: Some("its storage takes a file in one piece only".to_owned()),
-            }),
-            Sink::OnePiece(blocks) => {
-                blocks.push(block.clone());
-                self.digester.push(block).await
-            }
+            });
         }
+        let (files, path, overwrite) = (&self.files, &self.path, self.overwrite);
+        let sink = &mut self.sink;
+        // The digests of this block are computed while it is written.
+        let (written, digested) = tokio::join!(
+            sink.write(files, path, overwrite, block.clone()),
+            self.digester.push(block)
+        );
+        written.map_err(|error| self.files.fault("write", &self.path, &error))?;
+        digested
     }
 
     async fn commit(&mut self) -> Result<Committed> {
@@ -247,28 +294,28 @@ impl Upload {
         if !self.overwrite && self.is_taken(&key).await? {
             return Ok(Committed::Exists);
         }
-        let md5 = std::mem::take(&mut self.digester).finish().await?;
-        if self.overwrite && self.is_there(&digest::hex(&md5)).await {
+        let digests = std::mem::take(&mut self.digester).finish().await?;
+        if self.overwrite && self.is_there(&digests).await {
             return Ok(Committed::Same);
         }
         let closed = if files.local.is_some() {
             let _kept = files.uploads.directories.read().await;
             files.check_present(&self.path)?;
             self.keep_parent(Path::new(&place)).await?;
-            let closed = self.close(&key).await;
+            let closed = self.close(&key, &digests).await;
             if let Ok(metadata) = &closed {
-                self.note_in_file(Path::new(&place), metadata, md5).await?;
+                self.note_in_file(Path::new(&place), metadata, digests).await?;
             }
             self.sync_parent(&place).await?;
             closed
         } else {
             files.check_present(&self.path)?;
-            self.close(&key).await
+            self.close(&key, &digests).await
         };
         match closed {
             Ok(metadata) => {
-                self.note_beside_file(&metadata, md5).await;
-                Ok(Committed::Written { size: self.size, md5: digest::hex(&md5) })
+                self.note_beside_file(&metadata, digests).await;
+                Ok(Committed::Written { size: self.size })
             }
             Err(error) if error.kind() == opendal::ErrorKind::ConditionNotMatch => {
                 Ok(Committed::Exists)
@@ -277,21 +324,18 @@ impl Upload {
         }
     }
 
-    /// Whether a file of this size and MD5 is there. That it can't be found out is no failure: the
-    /// file is then written again.
-    async fn is_there(&self, md5: &str) -> bool {
+    /// Whether a file of this size and content is there. That it can't be found out is no failure:
+    /// the file is then written again.
+    async fn is_there(&self, digests: &Digests) -> bool {
         let Ok(path) = StagePath::new(self.path.as_str()) else { return false };
-        let found = match self.files.stat(&path).await {
-            Ok(Some(entry)) if entry.size != self.size => None,
-            Ok(Some(entry)) if entry.md5.is_some() || self.files.marks.is_none() => Some(entry),
-            // Only a listing knows the marks.
-            Ok(Some(_)) => match self.files.list(&path).next().await {
-                Some(Ok(entry)) if entry.path == self.path => Some(entry),
-                Some(_) | None => None,
-            },
-            Ok(None) | Err(_) => None,
-        };
-        found.is_some_and(|entry| entry.size == self.size && entry.md5.as_deref() == Some(md5))
+        let Ok(Some(entry)) = self.files.look(&path).await else { return false };
+        entry.size == self.size
+            && match (&entry.sha256, &entry.md5) {
+                // An MD5 can be forged.
+                (Some(sha256), _) => *sha256 == digest::hex(&digests.sha256),
+                (None, Some(md5)) => *md5 == digest::hex(&digests.md5),
+                (None, None) => false,
+            }
     }
 
     async fn is_taken(&self, key: &str) -> Result<bool> {
@@ -302,9 +346,21 @@ impl Upload {
         }
     }
 
-    async fn close(&mut self, key: &str) -> Result<Metadata, opendal::Error> {
+    async fn close(&mut self, key: &str, digests: &Digests) -> Result<Metadata, opendal::Error> {
         match &mut self.sink {
             Sink::Stream(writer) => writer.close().await,
+            Sink::Parts { writer: Some(writer), collected } => {
+                writer.write(collected.rest()).await?;
+                writer.close().await
+            }
+            Sink::Parts { writer: None, collected } => {
+                let mut options = options(&self.files, self.overwrite);
+                if self.files.operator.info().capability().write_with_user_metadata {
+                    let sha256 = (SHA256_KEY.to_owned(), digest::hex(&digests.sha256));
+                    options.user_metadata = Some([sha256].into());
+                }
+                self.files.operator.write_options(key, collected.rest(), options).await
+            }
             Sink::OnePiece(blocks) => {
                 let whole = opendal::Buffer::from(std::mem::take(blocks));
                 self.files.operator.write(key, whole).await
@@ -312,28 +368,28 @@ impl Upload {
         }
     }
 
-    /// Keeps the MD5 of a file in a directory of this machine. Size and time are those of our own file,
+    /// Keeps the digests of a file in a directory of this machine. Size and time are those of our own file,
     /// whatever stands in its place by now.
-    async fn note_in_file(&self, file: &Path, written: &Metadata, md5: Md5Bytes) -> Result<()> {
+    async fn note_in_file(&self, file: &Path, written: &Metadata, digests: Digests) -> Result<()> {
         let Some(changed) = written.last_modified().map(opendal::raw::Timestamp::into_inner) else {
             return Ok(());
         };
         let (file, size) = (file.to_owned(), self.size);
-        tokio::task::spawn_blocking(move || attribute::set(&file, md5, size, changed))
+        tokio::task::spawn_blocking(move || attribute::set(&file, digests, size, changed))
             .await
             .map_err(|error| Error::Internal { what: error.to_string() })
     }
 
-    /// Keeps the MD5 of a file in an object store, unless its ETag tells it.
-    async fn note_beside_file(&self, written: &Metadata, md5: Md5Bytes) {
+    /// Keeps the digests of a file in an object store, unless its ETag tells one.
+    async fn note_beside_file(&self, written: &Metadata, digests: Digests) {
         let Some(etag) = written.etag() else { return };
         match digest::of_etag(etag) {
-            Some(told) if told == md5 => return,
+            Some(told) if told == digests.md5 => return,
             Some(_) => self.files.etag_is_md5.store(false, Ordering::Relaxed),
             None => {}
         }
         if let Some(marks) = &self.files.marks {
-            marks.set(&self.path, etag, md5).await;
+            marks.set(&self.path, etag, digests).await;
         }
     }
 
@@ -364,8 +420,8 @@ impl Upload {
     /// Leaves nothing behind. What can't be undone is told to the log: the client has its error.
     async fn undo(&mut self) {
         let aborted = match &mut self.sink {
-            Sink::Stream(writer) => writer.abort().await,
-            Sink::OnePiece(_) => Ok(()),
+            Sink::Stream(writer) | Sink::Parts { writer: Some(writer), .. } => writer.abort().await,
+            Sink::Parts { writer: None, .. } | Sink::OnePiece(_) => Ok(()),
         };
         if let Err(error) = aborted {
             tracing::warn!(

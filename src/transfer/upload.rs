@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::stage::name::StagePath;
-use crate::stage::{Committed, FileWriter, Files};
+use crate::stage::{Committed, FileWriter, Files, Parts};
 use crate::transfer::compression::{Compression, MAGIC_BYTES};
 use crate::transfer::encoder::{AutoCompress, Encoder};
 
@@ -22,6 +22,8 @@ pub struct Options {
     pub source_compression: Option<Compression>,
     /// Replace a file of that name.
     pub overwrite: bool,
+    /// How it is cut, where the storage takes parts.
+    pub parts: Parts,
 }
 
 impl Options {
@@ -32,6 +34,7 @@ impl Options {
             transfer: config::Transfer::default(),
             source_compression: Some(Compression::None),
             overwrite,
+            parts: Parts::default(),
         }
     }
 }
@@ -181,7 +184,7 @@ impl Upload {
             State::Writing(plan, sink) => {
                 let report = plan.report(self.received, sink.stored, Status::Uploaded);
                 match sink.finish().await? {
-                    Committed::Written { size, .. } => Ok(Report { target_size: size, ..report }),
+                    Committed::Written { size } => Ok(Report { target_size: size, ..report }),
                     Committed::Exists => {
                         Ok(Report { target_size: 0, status: Status::Skipped, ..report })
                     }
@@ -209,7 +212,8 @@ impl Upload {
             self.state = State::Skipping(plan);
             return Ok(());
         }
-        let writer = self.files.create(&plan.target, self.options.overwrite).await?;
+        let Options { overwrite, parts, .. } = self.options;
+        let writer = self.files.create(&plan.target, overwrite, parts).await?;
         let encoder = if plan.source == plan.stored {
             None
         } else {

@@ -34,8 +34,12 @@
 //! stop the others, with one exception: a file that brings no byte ends the statement with an error,
 //! for the protocol lets nothing follow. `SHOW LAST TRANSFER` then shows what became of the others.
 //!
-//! Who gets which answer is in [`delivery`]. `PARALLEL` and `THRESHOLD` are accepted and change
-//! nothing: a stock client sends one file at a time, whose parts go four at a time as they come.
+//! Who gets which answer is in [`delivery`].
+//!
+//! A stock client sends one file at a time. `PARALLEL` is how many parts of it travel on to a bucket at
+//! a time (never more than 128 MiB), and how many files are being stored while the next one comes,
+//! where the client waits for no answer in between. `THRESHOLD` is the size of a part, kept between 5
+//! and 64 MiB; what is smaller is stored by one request. The default is 8 MiB.
 //!
 //! Unlike Snowflake's, it works on external stages too, and files go through the server.
 
@@ -46,17 +50,22 @@ use crate::rows::{Column, Type};
 use crate::sql::cursor::{Cursor, Token};
 use crate::sql::literal;
 use crate::sql::location::Location;
+use crate::stage::Parts;
 use crate::statement::Statement;
 use crate::transfer::compression::{Compression, DECLARED};
 use crate::transfer::encoder::AutoCompress;
 
 pub mod delivery;
+mod ending;
 mod run;
 
 pub use run::store;
 
 /// The words that it begins with.
 pub const LEADS: &[&str] = &["PUT", "LOAD DATA"];
+
+/// Snowflake's default.
+const DEFAULT_PARALLEL: u64 = 4;
 
 /// Snowflake's range.
 const PARALLEL: std::ops::RangeInclusive<u64> = 1..=99;
@@ -264,6 +273,12 @@ impl Options {
         "PARALLEL",
         "THRESHOLD",
     ];
+
+    /// How each file is cut, where the storage takes parts.
+    fn parts(&self) -> Parts {
+        let parallel = self.parallel.unwrap_or(DEFAULT_PARALLEL);
+        self.threshold.map_or_else(|| Parts::of(parallel), |bytes| Parts::new(parallel, bytes))
+    }
 
     /// Reads options that stand in a text of their own.
     pub fn parse(text: &str) -> Result<Options> {
