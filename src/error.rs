@@ -169,6 +169,25 @@ pub enum Error {
         /// The name on the stage.
         target: String,
     },
+    /// A file that was not asked for, because one before it ended the statement.
+    NotAsked {
+        /// The file.
+        file: String,
+    },
+    /// What was to be unpacked is no archive, or not whole.
+    BadArchive {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A member of an archive that is no file.
+    BadMember {
+        /// The member.
+        member: String,
+        /// What it is.
+        why: &'static str,
+    },
     /// The client says that it never sends local files.
     LocalInfileOff,
     /// The stage has a file of this name already.
@@ -386,6 +405,13 @@ impl fmt::Display for Error {
             Error::Collision { target } => {
                 write!(f, "COLLISION: another file of this statement has the target '{target}' too")
             }
+            Error::NotAsked { file } => {
+                write!(f, "'{file}' was not asked for: a file before it has ended the statement")
+            }
+            Error::BadArchive { file, why } => {
+                write!(f, "'{file}' can't be unpacked as a tar archive: {why}")
+            }
+            Error::BadMember { member, why } => write!(f, "'{member}' is not stored: {why}"),
             Error::LocalInfileOff => f.write_str(
                 "Loading local data is disabled; this must be enabled on both the client and \
                  server sides",
@@ -466,10 +492,13 @@ impl Error {
             }
             Error::BadPattern { .. } => code(1139, "42000"),
             Error::UrlNotAllowed { .. } => code(1290, "HY000"),
-            Error::NoData { .. } | Error::NoMatch { .. } | Error::UnknownFile { .. } => {
-                code(1017, "HY000")
+            Error::NoData { .. }
+            | Error::NoMatch { .. }
+            | Error::NotAsked { .. }
+            | Error::UnknownFile { .. } => code(1017, "HY000"),
+            Error::NotAsDeclared { .. } | Error::BadArchive { .. } | Error::BadMember { .. } => {
+                code(1366, "HY000")
             }
-            Error::NotAsDeclared { .. } => code(1366, "HY000"),
             Error::Collision { .. } => code(1062, "23000"),
             Error::LocalInfileOff => code(3948, "42000"),
             Error::FileExists { .. } => code(1086, "HY000"),
@@ -525,6 +554,9 @@ impl Error {
                  ALLOW_EMPTY=TRUE"
                     .to_owned(),
             ),
+            Error::BadArchive { .. } => {
+                Some("what came whole before that is stored; without UNPACK the file is".to_owned())
+            }
             Error::NoMatch { .. } => Some(
                 "for a file that really has '*', '?' or '[' in its name, add GLOB=FALSE".to_owned(),
             ),
@@ -547,6 +579,8 @@ impl Error {
             Error::NoDatabase => Some("USE default, or write db.stage".to_owned()),
             Error::Startup { hint, .. } => Some(hint.clone()),
             Error::EmptyQuery
+            | Error::NotAsked { .. }
+            | Error::BadMember { .. }
             | Error::DatabaseExists { .. }
             | Error::ProtectedDatabase { .. }
             | Error::UnknownTable { .. }

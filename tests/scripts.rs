@@ -254,6 +254,30 @@ fn setting(name: &str) -> String {
     std::env::var(&name).unwrap_or_else(|_| panic!("{name} is not set"))
 }
 
+/// A tar archive, by the tool: of members `name=content`, `link->target` and `directory/`. Without the
+/// padding behind its end, so that a test can cut what counts.
+fn archive(members: &[&str]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let dir = tempfile::tempdir()?;
+    let mut names = Vec::new();
+    for member in members {
+        if let Some((name, target)) = member.split_once("->") {
+            std::os::unix::fs::symlink(target, dir.path().join(name))?;
+            names.push(name);
+        } else if let Some((name, content)) = member.split_once('=') {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().ok_or("a directory")?)?;
+            std::fs::write(path, content)?;
+            names.push(name);
+        } else {
+            std::fs::create_dir_all(dir.path().join(member))?;
+            names.push(member);
+        }
+    }
+    let mut tar = std::process::Command::new("tar");
+    tar.args(["-b", "1", "-cf", "-", "-C"]).arg(dir.path()).args(names);
+    Ok(tar.output()?.stdout)
+}
+
 fn error_text(refusal: &Refusal) -> String {
     format!("ERROR {} ({}): {}", refusal.code, refusal.state, refusal.message)
 }
@@ -317,6 +341,15 @@ impl Runner for Script {
                         args.next_pos().map(|text| text.as_bytes().to_vec()).unwrap_or_default()
                     }
                 };
+                self.files.lock().map_err(|_| "poisoned")?.insert(path, content);
+                Ok(String::new())
+            }
+            "tar" => {
+                let path = args.next_pos().ok_or("a path")?.to_owned();
+                let cut = args.take_key("cut").map_or(Ok(0), |cut| cut.parse())?;
+                let members: Vec<_> = std::iter::from_fn(|| args.next_pos()).collect();
+                let mut content = archive(&members)?;
+                content.truncate(content.len().saturating_sub(cut));
                 self.files.lock().map_err(|_| "poisoned")?.insert(path, content);
                 Ok(String::new())
             }

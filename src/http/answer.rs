@@ -63,6 +63,9 @@ fn status(error: &Error) -> StatusCode {
         | Error::NoData { .. }
         | Error::NoMatch { .. }
         | Error::NotAsDeclared { .. }
+        | Error::NotAsked { .. }
+        | Error::BadArchive { .. }
+        | Error::BadMember { .. }
         | Error::LocalInfileOff
         | Error::UnknownVariable { .. }
         | Error::ReadOnlyVariable { .. }

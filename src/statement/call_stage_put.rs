@@ -64,13 +64,25 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect_sign(",")?;
     let content = Content::parse(cursor)?;
     let options = if cursor.eat_sign(",") {
-        Options::parse(&cursor.text("options in quotes, as in 'OVERWRITE=TRUE'")?)
-            .map_err(elsewhere)?
+        options(&cursor.text("options in quotes, as in 'OVERWRITE=TRUE'")?)?
     } else {
         Options::default()
     };
     cursor.expect_sign(")")?;
     Ok(Statement::CallStagePut(CallStagePut { location, content, options }))
+}
+
+/// The options of `PUT`, but for those that speak of the client's files.
+fn options(text: &str) -> Result<Options> {
+    let options = Options::parse(text).map_err(elsewhere)?;
+    if options.unpack || options.name.is_some() {
+        return Err(Error::BadValue {
+            option: "the options".to_owned(),
+            value: text.to_owned(),
+            expected: "neither AS nor UNPACK: the location names the file".to_owned(),
+        });
+    }
+    Ok(options)
 }
 
 /// An error in the options points into a text of their own, which is not the statement.

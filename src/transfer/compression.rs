@@ -125,7 +125,8 @@ impl Compression {
         (!fits && !head.is_empty()).then_some(found)
     }
 
-    fn of_bytes(head: &[u8]) -> Option<Compression> {
+    /// What the first [`MAGIC_BYTES`] of a file say; `None` if they may be anything.
+    pub fn of_bytes(head: &[u8]) -> Option<Compression> {
         match head {
             [0x1f, 0x8b, 8, ..] => Some(Compression::Gzip),
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Compression::Bzip2),

@@ -1,12 +1,13 @@
 //! Files that have come whole and are being stored, while the client sends the next one.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use tokio_util::task::AbortOnDropHandle;
 
 use super::run::{Fate, Source};
 use crate::error::{Error, Result};
 use crate::metrics;
+use crate::stage::name::StagePath;
 use crate::transfer::upload::{Report, Upload};
 
 /// What has come of the files that are being stored, together: so much may be in memory.
@@ -19,6 +20,8 @@ pub(super) struct Ending {
     known: Vec<Fate>,
     /// Behind the known ones.
     open: VecDeque<Open>,
+    /// Where members of archives go.
+    targets: HashSet<StagePath>,
 }
 
 /// A file whose fate may not be known yet.
@@ -30,7 +33,12 @@ enum Open {
 impl Ending {
     pub(super) fn new(parallel: u64) -> Ending {
         let parallel = usize::try_from(parallel).unwrap_or(1);
-        Ending { parallel, known: Vec::new(), open: VecDeque::new() }
+        Ending { parallel, known: Vec::new(), open: VecDeque::new(), targets: HashSet::new() }
+    }
+
+    /// Whether this is the statement's first file with this target.
+    pub(super) fn is_first_at(&mut self, target: StagePath) -> bool {
+        self.targets.insert(target)
     }
 
     /// A file that needs nothing more.
@@ -52,10 +60,15 @@ impl Ending {
         }
     }
 
-    /// The fate of the file that came last.
-    pub(super) async fn newest(&mut self) -> Option<&Fate> {
+    /// How many files there are.
+    pub(super) fn len(&self) -> usize {
+        self.known.len() + self.open.len()
+    }
+
+    /// The fates of the files from this one on.
+    pub(super) async fn from(&mut self, first: usize) -> &[Fate] {
         self.await_all().await;
-        self.known.last()
+        self.known.get(first..).unwrap_or_default()
     }
 
     /// The fates of all.

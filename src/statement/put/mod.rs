@@ -10,7 +10,7 @@
 //!       | SOURCE_COMPRESSION = { AUTO_DETECT | GZIP | BZ2 | BROTLI | ZSTD | DEFLATE
 //!                              | RAW_DEFLATE | NONE }
 //!       | AS = '<name>' | KEEP_PATHS = { TRUE | FALSE } | GLOB = { TRUE | FALSE }
-//!       | ALLOW_EMPTY = { TRUE | FALSE } | PARALLEL = <1..99> | THRESHOLD = <bytes>
+//!       | ALLOW_EMPTY = { TRUE | FALSE } | PARALLEL = <1..99> | THRESHOLD = <bytes> | UNPACK = TAR
 //!
 //! > PUT 'file:///data/*.csv' @lake/2024
 //! source  target    source_size  target_size  source_compression  target_compression  status    message
@@ -29,6 +29,11 @@
 //! Wildcards are expanded by the server, which can see the client's files only where both share a
 //! host: see [`crate::transfer::sources`]. Others list the files, or use a client that expands.
 //! `KEEP_PATHS=TRUE` keeps the directories below the pattern's fixed part.
+//!
+//! `UNPACK=TAR` stores the members of an archive one by one, as `tar c data | mysql ... -e "PUT
+//! 'file:///dev/stdin' @lake UNPACK=TAR"` sends them, with their directories unless
+//! `KEEP_PATHS=FALSE`: see [`crate::transfer::archive`]. The archive itself may be compressed;
+//! `SOURCE_COMPRESSION` speaks of it.
 //!
 //! One row a file, in their order. A file that fails is a row with the status `ERROR` and does not
 //! stop the others, with one exception: a file that brings no byte ends the statement with an error,
@@ -58,6 +63,7 @@ use crate::transfer::encoder::AutoCompress;
 pub mod delivery;
 mod ending;
 mod run;
+mod unpack;
 
 pub use run::store;
 
@@ -132,6 +138,8 @@ pub struct Options {
     pub keep_paths: Option<bool>,
     /// Whether wildcards are wildcards.
     pub glob: Option<bool>,
+    /// Store the members of archives, not the archives.
+    pub unpack: bool,
 }
 
 /// `SOURCE_COMPRESSION = ...`
@@ -272,6 +280,7 @@ impl Options {
         "ALLOW_EMPTY",
         "PARALLEL",
         "THRESHOLD",
+        "UNPACK",
     ];
 
     /// How each file is cut, where the storage takes parts.
@@ -302,6 +311,7 @@ impl Options {
             "AS" => self.name.is_none(),
             "KEEP_PATHS" => self.keep_paths.is_none(),
             "GLOB" => self.glob.is_none(),
+            "UNPACK" => !self.unpack,
             _ => false,
         };
         if !free {
@@ -322,6 +332,12 @@ impl Options {
             "ALLOW_EMPTY" => self.allow_empty = Some(cursor.boolean(&option)?),
             "AS" => self.name = Some(cursor.text("a name in quotes after AS")?),
             "KEEP_PATHS" => self.keep_paths = Some(cursor.boolean(&option)?),
+            "UNPACK" => {
+                if !cursor.eat("TAR") {
+                    return Err(cursor.expected("TAR for UNPACK"));
+                }
+                self.unpack = true;
+            }
             _ => self.glob = Some(cursor.boolean(&option)?),
         }
         Ok(())
@@ -424,10 +440,10 @@ impl fmt::Display for Options {
         if let Some(parallel) = self.parallel {
             write!(f, " PARALLEL = {parallel}")?;
         }
-        match self.threshold {
-            Some(threshold) => write!(f, " THRESHOLD = {threshold}"),
-            None => Ok(()),
+        if let Some(threshold) = self.threshold {
+            write!(f, " THRESHOLD = {threshold}")?;
         }
+        if self.unpack { f.write_str(" UNPACK = TAR") } else { Ok(()) }
     }
 }
 

@@ -41,21 +41,35 @@ fn message(status: Status) -> &'static str {
 /// One file that is meant.
 pub(super) struct Source {
     /// What the client is asked for.
-    path: String,
+    pub(super) path: String,
     /// Its name, as the result shows it.
-    name: String,
+    pub(super) name: String,
     /// Its name on the stage, before any extension is added.
-    target: String,
+    pub(super) target: String,
     /// Its directory below the location.
-    dir: String,
+    pub(super) dir: String,
 }
 
 /// Where one file stands before the client is asked.
 enum Ready {
     /// The client is to be asked for it.
     Ask(Upload),
+    /// The client is to be asked for an archive.
+    Unpack,
     /// It is decided already: skipped, or impossible.
     Decided(Result<Report>),
+}
+
+/// What a client has sent in the place of one file.
+pub(super) enum Received {
+    /// All of the file.
+    Whole(Upload),
+    /// An archive, whose members are stored.
+    Unpacked,
+    /// A file that can't be stored.
+    Failed(Error),
+    /// Its next command.
+    Declined,
 }
 
 /// Whether the client has sent what it was asked for.
@@ -82,7 +96,8 @@ impl Put {
         let stage = session.files_at(&self.location.area).await?;
         let sources = self.sources(session).await?;
         let ready = self.prepare(session, &stage, sources).await;
-        let left = ready.iter().filter(|(_, ready)| matches!(ready, Ready::Ask(_))).count();
+        let asked = |(_, ready): &&(Source, Ready)| !matches!(ready, Ready::Decided(_));
+        let left = ready.iter().filter(asked).count();
         let way = several(&session.peer);
         if left > 0 && !session.peer.local_files {
             return Err(Error::LocalInfileOff);
@@ -97,8 +112,16 @@ impl Put {
         session.last_transfer.clear();
         session.warnings.clear();
         let mut ending = Ending::new(self.options.parallel.unwrap_or(DEFAULT_PARALLEL));
-        let outcome = self.ask(ready, chained, files, &mut ending).await;
+        let mut left = ready.into_iter();
+        let outcome = self.ask(session, &stage, &mut left, chained, files, &mut ending).await;
         // Whatever has ended the statement: the files that came before are there.
+        for (source, ready) in left {
+            let result = match ready {
+                Ready::Decided(result) => result,
+                Ready::Ask(_) | Ready::Unpack => Err(Error::NotAsked { file: source.path.clone() }),
+            };
+            ending.ended(Fate::of(source, result));
+        }
         let fates = ending.all().await;
         fates.iter().for_each(|fate| fate.remember(session));
         match outcome? {
@@ -110,28 +133,46 @@ impl Put {
     /// Asks for one file after the other.
     async fn ask(
         &self,
-        ready: Vec<(Source, Ready)>,
+        session: &Session,
+        stage: &Arc<Files>,
+        left: &mut std::vec::IntoIter<(Source, Ready)>,
         chained: bool,
         files: &mut dyn ClientFiles,
         ending: &mut Ending,
     ) -> Result<Asked> {
-        for (source, ready) in ready {
-            let upload = match ready {
+        for (source, ready) in left {
+            let first = ending.len();
+            let received = match ready {
                 Ready::Decided(result) => {
                     ending.ended(Fate::of(source, result));
                     continue;
                 }
-                Ready::Ask(upload) => upload,
+                Ready::Ask(upload) => {
+                    files.request(&source.path).await?;
+                    self.receive(&source.path, upload, files).await
+                }
+                Ready::Unpack => {
+                    files.request(&source.path).await?;
+                    let options = upload_options(session, &self.options);
+                    self.unpack(stage, &source.path, options, files, ending).await
+                }
             };
-            files.request(&source.path).await?;
-            match self.receive(&source.path, upload, files).await? {
-                None => return Ok(Asked::Declined),
-                Some(Err(error)) => ending.ended(Fate::of(source, Err(error))),
-                Some(Ok(upload)) => ending.begin(source, upload).await,
+            match received {
+                Ok(Received::Declined) => return Ok(Asked::Declined),
+                Ok(Received::Whole(upload)) => ending.begin(source, upload).await,
+                Ok(Received::Unpacked) => {}
+                Ok(Received::Failed(error)) => ending.ended(Fate::of(source, Err(error))),
+                Err(error) => {
+                    if let Error::NoData { file } = &error {
+                        let file = file.clone();
+                        ending.ended(Fate::of(source, Err(Error::NoData { file })));
+                    }
+                    return Err(error);
+                }
             }
             // Behind the last one too: the rows are a result of their own.
-            if chained && let Some(fate) = ending.newest().await {
-                files.acknowledge(&self.sentence(fate)).await?;
+            if chained {
+                files.acknowledge(&self.summary(ending.from(first).await)).await?;
             }
         }
         Ok(Asked::All)
@@ -150,6 +191,13 @@ impl Put {
             }
         }
         if let Some(name) = &self.options.name {
+            if self.options.unpack {
+                return Err(Error::BadValue {
+                    option: "AS".to_owned(),
+                    value: name.clone(),
+                    expected: "no UNPACK: members have names of their own".to_owned(),
+                });
+            }
             let [source] = found.as_mut_slice() else {
                 return Err(Error::BadValue {
                     option: "AS".to_owned(),
@@ -193,10 +241,14 @@ impl Put {
         stage: &Arc<Files>,
         sources: Vec<Source>,
     ) -> Vec<(Source, Ready)> {
+        if self.options.unpack {
+            return sources.into_iter().map(|source| (source, Ready::Unpack)).collect();
+        }
         let mut targets: HashMap<StagePath, usize> = HashMap::new();
         let mut uploads = Vec::new();
+        let options = upload_options(session, &self.options);
         for source in sources {
-            let upload = self.upload(session, stage, &source).and_then(|upload| {
+            let upload = self.upload(stage, &source, options.clone()).and_then(|upload| {
                 let target = upload.target()?;
                 *targets.entry(target.clone()).or_default() += 1;
                 Ok((upload, target))
@@ -223,21 +275,26 @@ impl Put {
         stream::iter(looks).buffered(LOOKS).collect().await
     }
 
-    fn upload(&self, session: &Session, stage: &Arc<Files>, source: &Source) -> Result<Upload> {
+    pub(super) fn upload(
+        &self,
+        stage: &Arc<Files>,
+        source: &Source,
+        options: upload::Options,
+    ) -> Result<Upload> {
         let location = &self.location.path;
         let dir =
             if source.dir.is_empty() { location.clone() } else { location.join(&source.dir)? };
-        Upload::new(stage.clone(), dir, &source.target, upload_options(session, &self.options))
+        Upload::new(stage.clone(), dir, &source.target, options)
     }
 
-    /// Takes one file as it comes, to its end; `None` if the client has gone on to something else.
-    /// Whatever fails, the client is heard to its end first. `Err` ends the statement.
+    /// Takes one file as it comes, to its end. Whatever fails, the client is heard to its end first.
+    /// `Err` ends the statement.
     async fn receive(
         &self,
         path: &str,
         mut upload: Upload,
         files: &mut dyn ClientFiles,
-    ) -> Result<Option<Result<Upload>>> {
+    ) -> Result<Received> {
         let ended = loop {
             match files.next().await {
                 Ok(Fed::Data(block)) => {
@@ -245,7 +302,7 @@ impl Put {
                         upload.abort().await;
                         metrics::upload("mysql", ERROR, 0);
                         files.drain().await?;
-                        return Ok(Some(Err(error)));
+                        return Ok(Received::Failed(error));
                     }
                 }
                 Ok(Fed::End)
@@ -255,8 +312,8 @@ impl Put {
                     // one error may follow.
                     break Err(Error::NoData { file: path.to_owned() });
                 }
-                Ok(Fed::End) => return Ok(Some(Ok(upload))),
-                Ok(Fed::Declined) => break Ok(None),
+                Ok(Fed::End) => return Ok(Received::Whole(upload)),
+                Ok(Fed::Declined) => break Ok(Received::Declined),
                 Err(error) => break Err(error),
             }
         };
@@ -266,23 +323,25 @@ impl Put {
     }
 
     fn answer(&self, session: &Session, mut fates: Vec<Fate>, chained: bool) -> Result<Outcome> {
-        if let [fate] = fates.as_slice() {
-            match &fate.result {
-                // The failure of a single file is the statement's.
-                Err(_) => return fates.remove(0).result.map(|_| Outcome::done()),
-                Ok(_) if !takes_rows(&session.peer) => {
-                    return Ok(Outcome::Done(self.sentence(fate)));
-                }
-                Ok(_) => {}
-            }
+        // The failure of a single file is the statement's.
+        if let [Fate { result: Err(_), .. }] = fates.as_slice() {
+            return fates.remove(0).result.map(|_| Outcome::done());
         }
         if chained || takes_rows(&session.peer) {
             let rows = fates.iter().map(Fate::row).collect();
             return Ok(Outcome::rows(columns(), rows));
         }
+        Ok(Outcome::Done(self.summary(&fates)))
+    }
+
+    /// For clients that take no rows here.
+    fn summary(&self, fates: &[Fate]) -> Done {
+        if let [fate] = fates {
+            return self.sentence(fate);
+        }
         let count = |status: &str| fates.iter().filter(|fate| fate.status() == status).count();
         let uploaded = count(Status::Uploaded.name());
-        Ok(Outcome::Done(Done {
+        Done {
             affected: u64::try_from(uploaded).unwrap_or(u64::MAX),
             info: format!(
                 "{} files: {uploaded} uploaded, {} skipped, {} failed",
@@ -290,10 +349,10 @@ impl Put {
                 count(Status::Skipped.name()),
                 count(ERROR)
             ),
-        }))
+        }
     }
 
-    /// One file's fate, for clients that take no rows here.
+    /// One file's fate.
     fn sentence(&self, fate: &Fate) -> Done {
         let (status, source) = (fate.status(), &fate.source);
         match &fate.result {
