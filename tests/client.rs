@@ -161,6 +161,34 @@ fn a_thousand_files_go_by_one_pattern_and_are_skipped_the_second_time() {
 }
 
 #[test]
+fn only_what_has_changed_is_sent_again() {
+    let lake = Lake::new();
+    let large = noise(1_000_000);
+    for (name, content) in
+        [("a.csv", &b"id\n"[..]), ("b c#.csv", &large), ("d.gz", b"\x1f\x8b\x08d")]
+    {
+        lake.file(name, content);
+    }
+    for kind in ["--auto-compress", "--auto-compress=zstd", "--no-auto-compress"] {
+        let put = |expected: [&str; 3]| {
+            let (code, rows) = lake.json(&["put", "*.*", "@lake/in", "--overwrite", kind]);
+            assert_eq!((code, statuses(&rows)), (Some(0), expected.to_vec()), "{kind} {rows:?}");
+            rows
+        };
+        lake.file("d.gz", b"\x1f\x8b\x08d");
+        lake.run(&["rm", "@lake/in"]);
+        put(["UPLOADED"; 3]);
+        for row in put(["SKIPPED"; 3]) {
+            assert_eq!(row["message"], "it has not changed; nothing was sent", "{kind}");
+        }
+        lake.file("d.gz", b"\x1f\x8b\x08e");
+        put(["SKIPPED", "SKIPPED", "UPLOADED"]);
+    }
+    let names = ["in/a.csv", "in/b c#.csv", "in/d.gz"];
+    assert_eq!(lake.names(), names);
+}
+
+#[test]
 fn json_has_one_object_a_file() {
     let lake = Lake::new();
     lake.file("a.csv", "id,title\n1,x\n");

@@ -6,12 +6,14 @@
 //! every server of this kind, and what it can do, a script can do too.
 //!
 //! One file a command; [`connection`] is the way to the server, [`target`] a location as text,
-//! [`report`] what is printed, [`workers`] many files over several connections.
+//! [`report`] what is printed, [`workers`] many files over several connections,
+//! [`compare`] whether a file has changed.
 
 use std::fmt;
 
 use clap::Args;
 
+pub mod compare;
 pub mod connection;
 pub mod get;
 pub mod ls;

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! One statement a file, so each is there whole or not at all, and a second run sends only what is
-//! missing: the server skips by name without asking for a byte.
+//! missing: the server skips by name without asking for a byte. With `--overwrite` it sends what is
+//! missing or has changed: see [`super::compare`].
 //!
 //! The driver ends a file that can't be read further as if that were its end, which the server would
 //! store. So such a failure never reaches the driver: the connection is dropped instead.
@@ -20,20 +21,23 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 use futures::stream::StreamExt;
 use serde::Serialize;
 use tokio::io::AsyncRead;
 use tokio::sync::oneshot;
 use tokio_util::io::ReaderStream;
 
+use super::compare::Compare;
 use super::connection::{Connection, Contents, Link, Patience, Server};
 use super::report::{FileProgress, Outcome, Progress, Report, Status, Voice};
 use super::target::Target;
 use super::workers::{self, AsyncJob};
 use super::{Common, Failure, Result, as_option};
 use crate::sql::literal;
-use crate::transfer::compression::Compression;
+use crate::transfer::compression::{Compression, DECLARED};
+use crate::transfer::encoder::AutoCompress;
+use crate::transfer::form::Form;
 
 /// Bytes that are read and sent at a time. Less than a packet's 16 MiB, so none is ever full: a
 /// file that ends with a full packet ends differently in every client.
@@ -59,9 +63,16 @@ pub struct Put {
     /// Connections
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=99))]
     parallel: u8,
-    /// Compress what is not compressed [default]
-    #[arg(long, overrides_with = "no_auto_compress")]
-    auto_compress: bool,
+    /// Compress what is not compressed: --auto-compress=zstd, or gzip [default]
+    #[arg(
+        long,
+        value_name = "KIND",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "gzip",
+        overrides_with = "no_auto_compress"
+    )]
+    auto_compress: Option<Kind>,
     /// Leave files as they are
     #[arg(long, overrides_with = "auto_compress")]
     no_auto_compress: bool,
@@ -77,6 +88,13 @@ pub struct Put {
     /// Say nothing of what goes well
     #[arg(long, short, action = ArgAction::SetTrue)]
     quiet: bool,
+}
+
+/// What files are compressed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    Gzip,
+    Zstd,
 }
 
 /// A word, to be written into a statement as it is.
@@ -156,20 +174,42 @@ impl Put {
         let voice = Voice { json: self.common.json, quiet: self.quiet };
         let mut report = Report::new(voice, files, jobs.iter().map(|job| job.size).sum());
         refused.iter().chain(&colliding).for_each(|outcome| report.file(outcome));
-        let upload = Upload { options: self.options().into(), progress: report.progress() };
+        let upload = Upload {
+            options: self.options().into(),
+            compare: self
+                .overwrite
+                .then(|| Compare { declared: self.declared(), auto_compress: self.compression() }),
+            progress: report.progress(),
+        };
         let parallel = usize::from(self.parallel);
         workers::run(&server, parallel, jobs, upload, |outcome: Uploaded| report.file(&outcome))
             .await;
         Ok(report.end("uploaded"))
     }
 
+    fn compression(&self) -> AutoCompress {
+        match self.auto_compress {
+            _ if self.no_auto_compress => AutoCompress::No,
+            Some(Kind::Zstd) => AutoCompress::Zstd,
+            Some(Kind::Gzip) | None => AutoCompress::Gzip,
+        }
+    }
+
+    /// How the files are said to be compressed.
+    fn declared(&self) -> Option<Compression> {
+        let word = self.source_compression.as_deref()?;
+        DECLARED.iter().find(|(name, _)| *name == word).map(|(_, compression)| *compression)
+    }
+
     /// The clauses of the statement.
     fn options(&self) -> String {
-        let mut options = format!(
-            " AUTO_COMPRESS = {} OVERWRITE = {}",
-            literal::boolean(!self.no_auto_compress),
-            literal::boolean(self.overwrite)
-        );
+        let compress = match self.compression() {
+            AutoCompress::No => "FALSE",
+            AutoCompress::Gzip => "TRUE",
+            AutoCompress::Zstd => "ZSTD",
+        };
+        let overwrite = literal::boolean(self.overwrite);
+        let mut options = format!(" AUTO_COMPRESS = {compress} OVERWRITE = {overwrite}");
         if let Some(compression) = &self.source_compression {
             options += &format!(" SOURCE_COMPRESSION = {compression}");
         }
@@ -336,18 +376,8 @@ impl Put {
 
     /// What the file's name says of its name on the stage.
     fn expected_target(&self, job: &Job) -> String {
-        let plain = match self.source_compression.as_deref() {
-            Some("NONE") => true,
-            None | Some("AUTO_DETECT") => {
-                matches!(Compression::of_name(&job.name), Ok(Compression::None))
-            }
-            Some(_) => false,
-        };
-        let name = if plain && !self.no_auto_compress {
-            format!("{}.gz", job.name)
-        } else {
-            job.name.clone()
-        };
+        let form = Form::of(&job.name, None, self.declared(), self.compression());
+        let name = form.map_or_else(|_| job.name.clone(), |form| form.name);
         job.dir.below(&name).to_string()
     }
 }
@@ -429,6 +459,8 @@ fn stage_name(path: &Path) -> Result<String> {
 #[derive(Clone)]
 struct Upload {
     options: Arc<str>,
+    /// What is there and would not change is not sent.
+    compare: Option<Compare>,
     progress: Progress,
 }
 
@@ -452,7 +484,15 @@ impl AsyncJob<Job, Uploaded> for Upload {
             }
         };
         match result {
-            Ok(info) => answered(job, &info),
+            Ok(Sent::Needless(target)) => Uploaded {
+                source: job.shown,
+                target,
+                source_size: job.size,
+                target_size: 0,
+                status: Status::Skipped,
+                message: "it has not changed; nothing was sent".to_owned(),
+            },
+            Ok(Sent::Answered(info)) => answered(job, &info),
             Err(failure) => Uploaded { source_size: job.size, ..error_row(job.shown, &failure) },
         }
     }
@@ -465,14 +505,29 @@ impl Upload {
         job: &Job,
         sql: &str,
         taken: &Arc<AtomicBool>,
-    ) -> Result<String> {
+    ) -> Result<Sent> {
         let mut connection = link.take().await?;
+        if let (Some(compare), Source::File(path)) = (&self.compare, &job.source) {
+            let same = compare.is_there(&mut connection, path, &job.name, &job.dir).await?;
+            if let Some(target) = same {
+                link.give_back(connection);
+                return Ok(Sent::Needless(target.to_string()));
+            }
+        }
         let progress = self.progress.file(&job.shown, job.size);
         let source = job.source.clone();
         let info = send(&mut connection, sql, source, progress, Arc::clone(taken)).await?;
         link.give_back(connection);
-        Ok(info)
+        Ok(Sent::Answered(info))
     }
+}
+
+/// What came of a file.
+enum Sent {
+    /// The server's answer.
+    Answered(String),
+    /// Its content is at this place already.
+    Needless(String),
 }
 
 /// Runs the statement; gives its OK's text.

@@ -57,6 +57,11 @@ impl Target {
         Target { area: self.area.clone(), path: name.to_owned() }
     }
 
+    /// What `PATTERN` takes for the file of just this path.
+    pub fn pattern(&self) -> String {
+        regex::escape(&self.path)
+    }
+
     /// A listed name relative to the directory that the location's path is in.
     pub fn relative<'a>(&self, name: &'a str) -> &'a str {
         let dir = self.path.rfind('/').map_or(0, |at| at + 1);

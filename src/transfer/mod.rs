@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod compression;
 pub mod encoder;
+pub mod form;
 mod gzip;
 pub mod sources;
 pub mod upload;

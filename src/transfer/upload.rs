@@ -10,6 +10,7 @@ use crate::stage::name::StagePath;
 use crate::stage::{Committed, FileWriter, Files, Parts};
 use crate::transfer::compression::{Compression, MAGIC_BYTES};
 use crate::transfer::encoder::{AutoCompress, Encoder};
+use crate::transfer::form::Form;
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -233,27 +234,9 @@ impl Upload {
 
     /// Name and compression, by the first bytes where they are known.
     fn plan(&self, head: Option<&[u8]>) -> Result<Plan> {
-        let untouched = self.options.auto_compress == AutoCompress::No;
-        let source = match (self.options.source_compression, head) {
-            (Some(declared), head) => {
-                if let Some(found) = head.and_then(|head| declared.contradicts(head)) {
-                    return Err(Error::NotAsDeclared {
-                        file: self.name.clone(),
-                        declared: declared.name(),
-                        found: found.name(),
-                    });
-                }
-                declared
-            }
-            (None, Some(head)) => Compression::detect(&self.name, head)?,
-            (None, None) => Compression::of_name(&self.name)?,
-        };
-        let (name, stored) = if source == Compression::None && !untouched {
-            let auto = self.options.auto_compress;
-            (format!("{}{}", self.name, auto.extension()), auto.target())
-        } else {
-            (self.name.clone(), source)
-        };
+        let Options { source_compression, auto_compress, .. } = self.options;
+        let Form { name, source, stored } =
+            Form::of(&self.name, head, source_compression, auto_compress)?;
         Ok(Plan { target: self.dir.join(&name)?, name, source, stored })
     }
 }
