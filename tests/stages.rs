@@ -968,13 +968,24 @@ async fn links_do_not_lead_out_of_a_stage() {
     let stages = Stages::over(memory(), memory(), KEY, &external_config).await.expect("opened");
     let url = format!("fs://{}", lake.display());
     let files = stages.open_files(&external("lake", &url, &[])).await.expect("opened");
+    std::os::unix::fs::symlink("nowhere", lake.join("broken")).expect("linked");
     assert_eq!(list(&files, "").await, [""; 0]);
+    assert!(files.list(&path("link/")).try_collect::<Vec<_>>().await.is_err());
     for name in ["link/secret", "file", "link/new"] {
         assert!(files.stat(&path(name)).await.is_err(), "{name}");
         assert!(files.read(&path(name)).await.is_err(), "{name}");
         assert!(files.create(&path(name), true, Parts::default()).await.is_err(), "{name}");
         assert_eq!(remove(&files, &[name]).await, [(name.to_owned(), false)]);
     }
+    // Nor does the removal of a stage.
+    let stages = Stages::open(&config(&dir.path().join("own"))).await.expect("opened");
+    let stage = internal("own");
+    stages.create(stage.clone(), IfExists::Fail).await.expect("created");
+    put(&stages.open_files(&stage).await.expect("opened"), "d/a", "x").await;
+    let files = dir.path().join("own/files/stages").join(stage.id.to_string());
+    std::os::unix::fs::symlink(&outside, files.join("d/link")).expect("linked");
+    stages.drop_stage(&stage.name, BY).await.expect("dropped");
+    assert!(!files.exists() && outside.join("secret").exists());
     assert!(outside.join("secret").exists());
 }
 

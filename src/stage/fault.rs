@@ -38,6 +38,11 @@ pub(super) fn is_absent(error: &opendal::Error) -> bool {
         || kind(error) == StorageKind::NotADirectory
 }
 
+/// Whether a path of this machine does not exist.
+pub(super) fn is_absent_io(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "kinds to come are failures too")]
 fn kind(error: &opendal::Error) -> StorageKind {
     if let Some(kind) = error.source().and_then(|s| s.downcast_ref()).and_then(io_kind) {

@@ -297,7 +297,7 @@ impl Files {
             sha256: metadata
                 .user_metadata()
                 .and_then(|own| own.get(SHA256_KEY))
-                .and_then(|text| digest::of_hex(text))
+                .and_then(digest::of_hex)
                 .map(|sha256: digest::Sha256Bytes| digest::hex(&sha256)),
             etag: etag.map(str::to_owned),
             last_modified: metadata.last_modified().map(opendal::raw::Timestamp::into_inner),

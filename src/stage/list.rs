@@ -5,9 +5,12 @@
 //! are the entries of the directories between the root and the current one.
 
 use std::cmp::Ordering;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use jiff::Timestamp;
 use opendal::services;
 
 use crate::error::{Error, Result};
@@ -125,6 +128,8 @@ struct Walk {
 impl Walk {
     async fn next(&mut self) -> Result<Option<Entry>> {
         if let Some(start) = self.start.take() {
+            // Links are not entered on the way, but the way may begin behind one.
+            self.files.confine(&start).await?;
             if self.is_file(&start).await? {
                 return Ok(None);
             }
@@ -155,29 +160,47 @@ impl Walk {
     }
 
     async fn enter(&mut self, directory: &str) -> Result<()> {
-        let (files, mut found) = match self.read(directory).await {
-            Ok(both) => both,
-            // Not there, or no longer.
-            Err(error) if fault::is_absent(&error) => return Ok(()),
-            Err(error) => return Err(self.files.fault("list", directory, &error)),
+        let mut found = match self.files.local_root() {
+            Some(root) => self.read_local(&root, directory).await?,
+            None => match self.read(directory).await {
+                Ok(found) => found,
+                // Not there, or no longer.
+                Err(error) if fault::is_absent(&error) => return Ok(()),
+                Err(error) => return Err(self.files.fault("list", directory, &error)),
+            },
         };
-        found.extend(self.files.with_attributes(files).await?.into_iter().map(Found::File));
         found.shrink_to_fit();
         found.sort_unstable_by(in_order);
         self.open.push(found.into_iter());
         Ok(())
     }
 
+    /// Files and directories in a directory of this machine. Not by OpenDAL, which follows links,
+    /// and asks for each file on its own.
+    async fn read_local(&self, root: &Path, directory: &str) -> Result<Vec<Found>> {
+        let (dir, parent, prefix) =
+            (root.join(directory), directory.to_owned(), self.prefix.clone());
+        let read = tokio::task::spawn_blocking(move || read_dir(&dir, &parent, &prefix)).await;
+        let read = read.map_err(|error| Error::Internal { what: error.to_string() })?;
+        let (files, mut found) = match read {
+            Ok(both) => both,
+            Err(error) if fault::is_absent_io(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(fault::io("list", &self.files.label, directory, &error)),
+        };
+        found.extend(self.files.with_attributes(files).await?.into_iter().map(Found::File));
+        Ok(found)
+    }
+
     /// Files and directories in a directory.
-    async fn read(&self, directory: &str) -> Result<(Vec<Entry>, Vec<Found>), opendal::Error> {
+    async fn read(&self, directory: &str) -> Result<Vec<Found>, opendal::Error> {
         let key = self.files.key(directory);
         let key = if key.is_empty() { "/" } else { key.as_str() };
         let mut lister = self.files.operator.lister(key).await?;
-        let (mut files, mut all) = (Vec::new(), Vec::new());
+        let mut all = Vec::new();
         while let Some(found) = lister.try_next().await? {
             let Some(path) = found.path().strip_prefix(&self.files.base) else { continue };
             let metadata = found.metadata();
-            // The directory itself is among its entries. Links are neither file nor directory.
+            // The directory itself is among its entries.
             if path.is_empty()
                 || path == "/"
                 || path == directory
@@ -186,13 +209,45 @@ impl Walk {
                 continue;
             }
             if metadata.is_file() {
-                files.push(self.files.entry(path.to_owned(), metadata));
+                all.push(Found::File(self.files.entry(path.to_owned(), metadata)));
             } else if metadata.is_dir() && found.name().trim_end_matches('/') != UPLOAD_DIR {
                 all.push(Found::Directory(path.to_owned()));
             }
         }
-        Ok((files, all))
+        Ok(all)
     }
+}
+
+/// Files in a directory, and what else is to be looked into. Links are neither.
+fn read_dir(dir: &Path, parent: &str, prefix: &str) -> io::Result<(Vec<Entry>, Vec<Found>)> {
+    let (mut files, mut directories) = (Vec::new(), Vec::new());
+    for found in std::fs::read_dir(dir)? {
+        let found = found?;
+        let name = found.file_name();
+        let path = format!("{parent}{}", name.to_string_lossy());
+        // What is gone by now is passed over.
+        let Ok(kind) = found.file_type() else { continue };
+        if kind.is_dir() && name != UPLOAD_DIR {
+            let path = format!("{path}/");
+            if path.starts_with(prefix) {
+                directories.push(Found::Directory(path));
+            }
+        } else if kind.is_file()
+            && path.starts_with(prefix)
+            && let Ok(metadata) = found.metadata()
+        {
+            let changed = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+            files.push(Entry {
+                path,
+                size: metadata.len(),
+                md5: None,
+                sha256: None,
+                etag: None,
+                last_modified: changed,
+            });
+        }
+    }
+    Ok((files, directories))
 }
 
 fn in_order(a: &Found, b: &Found) -> Ordering {

@@ -311,7 +311,17 @@ impl Stages {
         let operator = self.storage.operator.clone();
         let marks = Marks::below(&operator, &dir).map(|_| marks::dir_of(&dir));
         let dir = format!("{}{dir}", self.storage.base);
+        let local = self.storage.local.as_ref().map(|root| root.join(&dir));
         let removed = self.uploads.tasks.spawn(async move {
+            if let Some(dir) = local {
+                // Not by OpenDAL, which follows links.
+                return match tokio::fs::remove_dir_all(dir).await {
+                    Err(error) if !fault::is_absent_io(&error) => {
+                        Err(fault::io("remove", &label, "", &error))
+                    }
+                    Ok(()) | Err(_) => Ok(()),
+                };
+            }
             for dir in std::iter::once(dir).chain(marks) {
                 let removed = operator.delete_with(&dir).recursive(true).await;
                 removed.map_err(|error| fault::storage("remove", &label, "", &error))?;
