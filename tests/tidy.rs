@@ -35,6 +35,7 @@ const ALONE: &[(&str, &str)] = &[
     ("indicatif", "client"),
     ("mysql_async", "client"),
     ("flate2", "transfer"),
+    ("tokio_tar", "transfer"),
     ("sqlparser::tokenizer", "sql"),
 ];
 
