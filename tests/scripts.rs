@@ -254,6 +254,13 @@ fn setting(name: &str) -> String {
     std::env::var(&name).unwrap_or_else(|_| panic!("{name} is not set"))
 }
 
+fn unhex(digits: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+    let bytes = (0..digits.len()).step_by(2).map(|at| {
+        u8::from_str_radix(digits.get(at..at + 2).ok_or("an odd digit")?, 16).map_err(Into::into)
+    });
+    bytes.collect()
+}
+
 /// A tar archive, by the tool: of members `name=content`, `link->target` and `directory/`. Without the
 /// padding behind its end, so that a test can cut what counts.
 fn archive(members: &[&str]) -> Result<Vec<u8>, Box<dyn Error>> {
@@ -335,9 +342,10 @@ impl Runner for Script {
             }
             "file" => {
                 let path = args.next_pos().ok_or("a path")?.to_owned();
-                let content = match args.take_key("size") {
-                    Some(size) => vec![b'x'; size.parse()?],
-                    None => {
+                let content = match (args.take_key("size"), args.take_key("hex")) {
+                    (Some(size), _) => vec![b'x'; size.parse()?],
+                    (None, Some(hex)) => unhex(hex)?,
+                    (None, None) => {
                         args.next_pos().map(|text| text.as_bytes().to_vec()).unwrap_or_default()
                     }
                 };

@@ -5,6 +5,8 @@ mod support;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use flate2::read::MultiGzDecoder;
@@ -44,6 +46,7 @@ on_every_storage!(
     compressed_files_unpack_to_their_source,
     a_file_that_is_skipped_is_not_asked_for,
     a_parameter_is_stored_as_it_is,
+    a_thousand_files_go_by_one_pattern_and_the_second_time_none_is_asked_for,
 );
 
 /// As a driver of this name does it.
@@ -332,6 +335,39 @@ fn a_file_that_is_skipped_is_not_asked_for(storage: Storage) {
     let answers = client.query(&put("/tmp/a", ""));
     assert_eq!(status(&answers[0]), ("SKIPPED".to_owned(), 0));
     assert_eq!(world.read("lake", "a").expect("stored"), b"first");
+}
+
+fn a_thousand_files_go_by_one_pattern_and_the_second_time_none_is_asked_for(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for number in 0..1000 {
+        std::fs::write(dir.path().join(format!("{number:03}.csv")), "x").expect("written");
+    }
+    let mut client = connect_as(&world, "libmysql");
+    done(&mut client, "CREATE STAGE lake");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    client.serve_files(move |path| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        // Not what the server could have read itself.
+        Some(format!("from the client: {path}").into_bytes())
+    });
+    let sql = format!("PUT 'file://{}/*.csv' @lake/in PARALLEL=8", dir.path().display());
+    for (expected, requests) in [("UPLOADED", 1000), ("SKIPPED", 1000)] {
+        let responses = client.query(&sql);
+        let [Response::Rows { rows, .. }] = responses.as_slice() else { panic!("{responses:?}") };
+        assert_eq!(rows.len(), 1000);
+        assert!(rows.iter().enumerate().all(|(number, row)| {
+            row[0].as_deref() == Some(format!("{number:03}.csv").as_str())
+                && row[6].as_deref() == Some(expected)
+        }));
+        assert_eq!(asked.load(Ordering::Relaxed), requests);
+    }
+    let listed = world.list("lake");
+    assert_eq!(listed.len(), 1000);
+    let stored = unpack(&world.read("lake", "in/007.csv.gz").expect("stored"));
+    assert!(stored.starts_with(b"from the client: ") && stored.ends_with(b"/007.csv"));
+    assert_eq!(world.unfinished(), [""; 0]);
 }
 
 fn a_parameter_is_stored_as_it_is(storage: Storage) {
