@@ -549,10 +549,9 @@ impl Error {
             Error::UrlNotAllowed { setting, .. } => {
                 Some(format!("the operator allows it by '{setting}' in the configuration file"))
             }
-            Error::NoData { file } if file.starts_with('~') => Some(
-                "few clients know what '~' is: write the path out, or use `stagewire put`"
-                    .to_owned(),
-            ),
+            Error::NoData { file } if file.starts_with('~') => {
+                Some("few clients know what '~' is: write the path out".to_owned())
+            }
             Error::NoData { .. } => Some(
                 "start mysql with --local-infile=1; for a file that really is empty, add \
                  ALLOW_EMPTY=TRUE"
