@@ -44,6 +44,35 @@ pub trait ClientFiles: Send {
         while let Fed::Data(_) = self.next().await? {}
         Ok(())
     }
+
+    /// Says how far the statement is, to a client that can show it. Costs no time, and is lost
+    /// where it would be out of place: between a request and the end of its file.
+    fn report(&mut self, _progress: &Progress) {}
+}
+
+/// How far a statement is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The number of the present stage, and of all stages; the first is 1.
+    pub stage: (u8, u8),
+    /// How much of the stage is done, and how much there is; 0 if nobody knows.
+    pub part: (u64, u64),
+    /// What is done, such as `copying files`.
+    pub what: String,
+}
+
+impl Progress {
+    /// The only stage of a statement.
+    pub fn of(part: (u64, u64), what: impl Into<String>) -> Progress {
+        Progress { stage: (1, 1), part, what: what.into() }
+    }
+
+    /// How much of the stage is done, in thousandths of a percent.
+    pub fn millipercent(&self) -> u32 {
+        let (done, all) = self.part;
+        let share = (u128::from(done.min(all)) * 100_000).checked_div(u128::from(all));
+        share.and_then(|share| u32::try_from(share).ok()).unwrap_or_default()
+    }
 }
 
 /// What a client sends when it was asked for a file.

@@ -2,7 +2,9 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
 
 use stagewire::config::Limits;
 use support::client::{
@@ -598,6 +600,79 @@ fn only_dir(dir: &std::path::Path) -> std::path::PathBuf {
     let entry = entries.next().expect("an entry").expect("an entry");
     assert!(entries.next().is_none());
     entry.path()
+}
+
+/// A web server with one file, which takes its time.
+fn slow_web(pause: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let addr = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || answer_slowly(stream.expect("a connection"), pause));
+        }
+    });
+    addr
+}
+
+fn answer_slowly(mut stream: TcpStream, pause: Duration) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if stream.read(&mut byte).unwrap_or(0) == 0 {
+            return;
+        }
+        request.extend_from_slice(&byte);
+    }
+    let body = if request.starts_with(b"HEAD") { "" } else { "data" };
+    if !body.is_empty() {
+        std::thread::sleep(pause);
+    }
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\n";
+    let _ = stream.write_all(format!("{head}{body}").as_bytes());
+}
+
+/// The texts of the progress reports that come before the answer, and its first byte.
+fn reports(client: &mut Client) -> (Vec<String>, u8) {
+    let mut reports = Vec::new();
+    loop {
+        let payload = client.read();
+        if !payload.starts_with(b"\xFF\xFF\xFF") {
+            return (reports, payload[0]);
+        }
+        let (head, text) = payload[3..].split_at(7);
+        assert_eq!((head[0], usize::from(head[6])), (1, text.len()), "{payload:?}");
+        reports.push(format!("{}/{} {}", head[1], head[2], String::from_utf8_lossy(text)));
+    }
+}
+
+#[test]
+fn who_can_show_progress_is_told_of_it() {
+    let server = Server::start();
+    let web = slow_web(Duration::from_millis(2500));
+    let copy =
+        "\x03COPY FILES INTO @lake FROM @web FILES=('a.csv') OVERWRITE=TRUE DETAILED_OUTPUT=";
+    let mut setup = Client::connect(server.addr);
+    setup.query(&format!("CREATE STAGE lake; CREATE STAGE web URL='http://{web}/'"));
+    for (name, capabilities, told) in [
+        ("libmariadb", cap::USUAL | cap::PROGRESS, true),
+        ("libmariadb", cap::USUAL, false),
+        // MariaDB's clients of old, which would take it for an error.
+        ("libmysql", cap::USUAL | cap::PROGRESS, false),
+    ] {
+        let attributes = vec![("_client_name".to_owned(), name.to_owned())];
+        let options = Options { capabilities, attributes, ..Options::default() };
+        let mut client = Client::with(server.addr, &options).expect("a log-in");
+        for detailed in ["TRUE", "FALSE"] {
+            client.command(format!("{copy}{detailed}").as_bytes());
+            let (reports, first) = reports(&mut client);
+            assert!(matches!(first, 3 | 5), "rows follow");
+            // One a second, in an answer that takes two and a half.
+            assert_eq!(reports.len(), if told { 2 } else { 0 }, "{reports:?}");
+            assert!(reports.iter().all(|text| text == "1/1 copying; 0 files done"), "{reports:?}");
+            while !client.read().starts_with(b"\xFE") {}
+        }
+        ping(&mut client);
+    }
 }
 
 /// Numbers that look random and are the same in every run (SplitMix64).

@@ -25,6 +25,10 @@ impl Capabilities {
     pub(super) const SESSION_TRACK: Capabilities = Capabilities(1 << 23);
     pub(super) const DEPRECATE_EOF: Capabilities = Capabilities(1 << 24);
 
+    /// The client shows how far a statement is. Not offered: in MySQL's greeting this bit is kept for
+    /// something else. MariaDB's client says it to every server.
+    pub(super) const PROGRESS: Capabilities = Capabilities(1 << 29);
+
     /// What this server offers. Not SSL (yet), not compression, and not QUERY_ATTRIBUTES, which
     /// would change the form of COM_QUERY. Connector/J needs MULTI_RESULTS for uploads, and mysql2
     /// reads the info of an OK packet right with SESSION_TRACK only.

@@ -63,7 +63,7 @@ pub(super) struct HandshakeResponse {
 }
 
 impl HandshakeResponse {
-    /// Reads the packet. Capabilities that the server did not offer are not believed.
+    /// Reads the packet. Capabilities that the server did not offer are not believed, but for one.
     pub(super) fn parse(payload: &[u8]) -> Result<HandshakeResponse> {
         HandshakeResponse::read(payload).map_err(|error| {
             if matches!(error, Error::MalformedPacket) { Error::BadHandshake } else { error }
@@ -86,7 +86,7 @@ impl HandshakeResponse {
             ));
         }
         fields.u32()?;
-        let capabilities = wanted.common(Capabilities::SERVER);
+        let capabilities = wanted.common(Capabilities::SERVER | Capabilities::PROGRESS);
         let _largest_packet = fields.u32()?;
         let _character_set = fields.u8()?;
         let _filler = fields.take(23)?;
@@ -121,6 +121,13 @@ impl HandshakeResponse {
     /// Whether `auth_response` is of no use here.
     pub(super) fn needs_auth_switch(&self) -> bool {
         self.plugin != NATIVE_PASSWORD
+    }
+
+    /// Whether the client understands reports of progress. Programs of MariaDB's that are older than
+    /// `libmariadb` say so too, but take the reports for errors, as the server has offered none.
+    pub(super) fn shows_progress(&self) -> bool {
+        self.capabilities.has(Capabilities::PROGRESS)
+            && self.attributes.get("_client_name").is_some_and(|name| name == "libmariadb")
     }
 
     /// The same, as opensrv is sure to understand it: a whole packet. It always names a database,

@@ -14,7 +14,7 @@ use super::packet::{put_lenenc, put_lenenc_bytes};
 use super::values::{put_binary_row, put_text_row};
 use crate::error::{Error, Result};
 use crate::rows::{Column, Done, Outcome, Row, RowStream, Type};
-use crate::session::Prepared;
+use crate::session::{Prepared, Progress};
 
 /// `SERVER_STATUS_AUTOCOMMIT`
 pub(super) const AUTOCOMMIT: u16 = 0x0002;
@@ -219,6 +219,18 @@ pub(super) fn put_err(out: &mut BytesMut, error: &Error) {
     out.put_slice(error.message().as_bytes());
 }
 
+/// How far a statement is, as an ERR that is none. Source: MariaDB's page "Progress Reporting".
+pub(super) fn put_progress(out: &mut BytesMut, progress: &Progress) {
+    out.put_u8(0xFF);
+    out.put_u16_le(u16::MAX);
+    // The number of texts.
+    out.put_u8(1);
+    out.put_u8(progress.stage.0);
+    out.put_u8(progress.stage.1);
+    out.put_uint_le(u64::from(progress.millipercent()), 3);
+    put_lenenc_bytes(out, progress.what.as_bytes());
+}
+
 /// Source: "EOF_Packet".
 fn put_eof(out: &mut BytesMut, status: u16) {
     out.put_u8(0xFE);
@@ -324,6 +336,15 @@ mod tests {
     fn an_err_has_number_state_and_text() {
         let packet = bytes(|out| put_err(out, &Error::Shutdown));
         assert_eq!(packet, b"\xFF\x1D\x04#08S01Server shutdown in progress");
+    }
+
+    #[test]
+    fn progress_is_told_in_thousandths_of_a_percent() {
+        let packet = |part| bytes(|out| put_progress(out, &Progress::of(part, "copying")));
+        assert_eq!(packet((1, 3)), b"\xFF\xFF\xFF\x01\x01\x01\x35\x82\0\x07copying");
+        for (part, share) in [((0, 0), 0), ((5, 0), 0), ((9, 3), 100_000), ((1, u64::MAX), 0)] {
+            assert_eq!(Progress::of(part, "").millipercent(), share);
+        }
     }
 
     #[test]

@@ -1,14 +1,15 @@
-//! Files from the client's side, by LOCAL INFILE. Source: the manual's page "LOCAL INFILE Request".
+//! The client, as a statement sees it: files from its side, by LOCAL INFILE (source: the manual's
+//! page "LOCAL INFILE Request"), and how far the statement is.
 
 use std::io;
 
 use async_trait::async_trait;
 
 use super::gate::{GateHandle, Stream};
-use super::reply::Reply;
+use super::reply::{self, Reply};
 use crate::error::{Error, Result};
 use crate::rows::Done;
-use crate::session::{ClientFiles, Fed};
+use crate::session::{ClientFiles, Fed, Progress};
 
 /// The client at the other end of a gate.
 pub(super) struct Client<S>(pub(super) GateHandle<S>);
@@ -30,6 +31,12 @@ impl<S: Stream> ClientFiles for Client<S> {
 
     async fn next(&mut self) -> Result<Fed> {
         self.0.next_of_file().await.map_err(gone)
+    }
+
+    fn report(&mut self, progress: &Progress) {
+        if self.0.client().shows_progress() {
+            self.0.aside(|out| reply::put_progress(out, progress));
+        }
     }
 }
 
@@ -54,6 +61,7 @@ mod tests {
 
     use super::*;
     use crate::config::Limits;
+    use crate::server::capability::Capabilities;
     use crate::server::command::Command;
     use crate::server::handshake::HandshakeResponse;
     use crate::server::packet::packet;
@@ -129,6 +137,27 @@ mod tests {
         let next = files.0.next_command().await;
         assert!(matches!(next, Some(Command::Query(sql)) if sql == "SELECT 1"));
         assert!(!files.0.declined());
+    }
+
+    #[tokio::test]
+    async fn progress_is_told_behind_a_file_and_never_inside() {
+        let (near, mut far) = duplex(1 << 20);
+        let mut client = HandshakeResponse {
+            capabilities: Capabilities::PROGRESS,
+            ..HandshakeResponse::default()
+        };
+        client.attributes.insert("_client_name".to_owned(), "libmariadb".to_owned());
+        let mut files = Client(GateHandle::logged_in(near, &Limits::default(), client));
+        files.request("a").await.expect("asked");
+        files.report(&Progress::of((1, 2), "inside"));
+        assert_eq!(asked(&mut far).await, (1, "a".to_owned()));
+        far.write_all(&packet(2, b"")).await.expect("sent");
+        assert!(matches!(files.next().await, Ok(Fed::End)));
+        files.report(&Progress::of((1, 2), "behind"));
+        let report = packet(3, b"\xFF\xFF\xFF\x01\x01\x01\x50\xC3\0\x06behind");
+        let mut sent = vec![0; report.len()];
+        far.read_exact(&mut sent).await.expect("a report");
+        assert_eq!(sent, report);
     }
 
     #[tokio::test]

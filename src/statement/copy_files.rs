@@ -37,13 +37,14 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use crate::error::{Error, Result};
 use crate::rows::{Column, Outcome, Row, Type};
-use crate::session::Session;
+use crate::session::{ClientFiles, Progress, Session};
 use crate::sql::cursor::Cursor;
 use crate::sql::literal;
 use crate::sql::location::Location;
 use crate::stage::name::StagePath;
 use crate::stage::pattern::Pattern;
 use crate::stage::{Copied, Entry, Files, Route};
+use crate::statement::progress::{self, Counter};
 use crate::statement::{Statement, list};
 
 /// The words that it begins with.
@@ -168,22 +169,42 @@ struct Report {
 
 impl CopyFiles {
     /// Copies while it lists.
-    pub async fn execute(&self, session: &Session) -> Result<Outcome> {
+    pub async fn execute(
+        &self,
+        session: &Session,
+        client: &mut dyn ClientFiles,
+    ) -> Result<Outcome> {
         let pattern = self.pattern.as_deref().map(Pattern::new).transpose()?;
         let from = session.files_at(&self.from.area).await?;
         let to = session.files_at(&self.into.area).await?;
         let route = Arc::new(Route::new(Arc::clone(&from), to)?);
+        // The number of all files, where it is known before the first copy.
+        let mut all = 0;
         let jobs = match &self.files {
-            Some(names) => self.named(from, names, pattern),
+            Some(names) => {
+                all = names.len();
+                self.named(from, names, pattern)
+            }
             None => {
                 let jobs = self.listed(from, pattern);
                 if route.overlaps() {
                     // Else a copy could be listed and copied again.
-                    stream::iter(jobs.collect::<Vec<_>>().await).boxed()
+                    let how_far = || Progress { stage: (1, 2), ..Progress::of((0, 0), "listing") };
+                    let jobs = progress::tell(client, how_far, jobs.collect::<Vec<_>>()).await;
+                    all = jobs.len();
+                    stream::iter(jobs).boxed()
                 } else {
                     jobs
                 }
             }
+        };
+        let copied = Arc::new(Counter::default());
+        let counted = Arc::clone(&copied);
+        let stages = if self.files.is_none() && all > 0 { 2 } else { 1 };
+        let how_far = || Progress {
+            stage: (stages, stages),
+            part: (copied.get(), u64::try_from(all).unwrap_or_default()),
+            what: format!("copying; {} files done", copied.get()),
         };
         let overwrite = self.overwrite.unwrap_or(false);
         let reports = jobs
@@ -191,14 +212,16 @@ impl CopyFiles {
                 let route = Arc::clone(&route);
                 async move { Ok(copy(&route, job, overwrite).await) }
             })
-            .try_buffered(FILES_AT_A_TIME);
+            .try_buffered(FILES_AT_A_TIME)
+            .inspect(move |_| counted.count());
         let detailed = self.detailed();
         if !detailed {
-            return Ok(Outcome::rows(columns(detailed), vec![sums(reports.boxed()).await?]));
+            let sums = progress::tell(client, how_far, sums(reports.boxed())).await?;
+            return Ok(Outcome::rows(columns(detailed), vec![sums]));
         }
         // The first are there before anything is answered: some clients never read the rows.
         let mut rows = reports.map_ok(to_row).boxed().peekable();
-        Pin::new(&mut rows).peek().await;
+        progress::tell(client, how_far, Pin::new(&mut rows).peek()).await;
         Ok(Outcome::Rows { columns: columns(detailed), rows: rows.boxed() })
     }
 

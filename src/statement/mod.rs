@@ -28,6 +28,7 @@ pub mod get;
 pub mod list;
 pub mod ordinary;
 pub mod presign;
+pub mod progress;
 pub mod put;
 pub mod remove;
 pub mod select;
@@ -225,7 +226,7 @@ impl Statement {
     ) -> Result<Outcome> {
         match self {
             Statement::AlterStage(statement) => statement.execute(session).await,
-            Statement::CopyFiles(statement) => statement.execute(session).await,
+            Statement::CopyFiles(statement) => statement.execute(session, files).await,
             Statement::CallStagePut(statement) => statement.execute(session).await,
             Statement::CreateDatabase(statement) => statement.execute(session).await,
             Statement::CreateStage(statement) => statement.execute(session).await,
@@ -236,7 +237,7 @@ impl Statement {
             Statement::List(statement) => statement.execute(session).await,
             Statement::Presign(statement) => statement.execute(session).await,
             Statement::Put(statement) => statement.execute(session, files).await,
-            Statement::Remove(statement) => statement.execute(session).await,
+            Statement::Remove(statement) => statement.execute(session, files).await,
             Statement::Select(statement) => statement.execute(session),
             Statement::Set(statement) => statement.execute(session),
             Statement::ShowCreateStage(statement) => statement.execute(session).await,

@@ -19,16 +19,18 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures::stream::StreamExt;
 
 use crate::error::Result;
 use crate::rows::{Column, Outcome, Type};
-use crate::session::Session;
+use crate::session::{ClientFiles, Progress, Session};
 use crate::sql::cursor::Cursor;
 use crate::sql::literal;
 use crate::sql::location::Location;
 use crate::stage::pattern::Pattern;
+use crate::statement::progress::{self, Counter};
 use crate::statement::{Statement, list};
 
 /// The words that it begins with.
@@ -70,7 +72,13 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
 
 impl Remove {
     /// Removes while it lists.
-    pub async fn execute(&self, session: &Session) -> Result<Outcome> {
+    pub async fn execute(
+        &self,
+        session: &Session,
+        client: &mut dyn ClientFiles,
+    ) -> Result<Outcome> {
+        let found = Arc::new(Counter::default());
+        let counted = Arc::clone(&found);
         let pattern = self.pattern.as_deref().map(Pattern::new).transpose()?;
         let files = session.files_at(&self.location.area).await?;
         let names = files
@@ -82,6 +90,7 @@ impl Remove {
                 };
                 std::future::ready(name)
             })
+            .inspect(move |_| counted.count())
             .boxed();
         let rows = if self.dry_run == Some(true) {
             names.map(|name| Ok(vec![name?.into(), "would be removed".into()])).boxed()
@@ -101,7 +110,8 @@ impl Remove {
         // The first batch is gone before anything is answered: a client that doesn't read the rows
         // finds nothing of it either.
         let mut rows = rows.peekable();
-        Pin::new(&mut rows).peek().await;
+        let how_far = || Progress::of((0, 0), format!("removing; {} files found", found.get()));
+        progress::tell(client, how_far, Pin::new(&mut rows).peek()).await;
         Ok(Outcome::Rows { columns: columns(), rows: rows.boxed() })
     }
 }

@@ -21,6 +21,7 @@ pub mod cap {
     pub const PLUGIN_AUTH: u32 = 1 << 19;
     pub const CONNECT_ATTRS: u32 = 1 << 20;
     pub const DEPRECATE_EOF: u32 = 1 << 24;
+    pub const PROGRESS: u32 = 1 << 29;
 
     /// What most drivers say.
     pub const USUAL: u32 = LONG_PASSWORD

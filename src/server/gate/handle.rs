@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
@@ -105,6 +105,19 @@ impl<S: Stream> GateHandle<S> {
     /// Sends what waits.
     pub(in crate::server) async fn flush(&self) -> io::Result<()> {
         poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Sends a packet that is no part of an answer, if it can go out now: it is worth no wait, and
+    /// has no place inside a file. A half of it that the socket takes is completed by the next
+    /// flush.
+    pub(in crate::server) fn aside(&self, fill: impl FnOnce(&mut BytesMut)) {
+        let mut gate = self.0.lock();
+        if gate.inbound.uploading() || !gate.outbound.waiting().is_empty() {
+            return;
+        }
+        gate.packet(fill);
+        // A failure of the socket is told to whoever uses it next.
+        let _ = gate.poll_flush(&mut Context::from_waker(Waker::noop()));
     }
 
     /// Asks the client for a file. Source: "Protocol::LOCAL_INFILE_Request".

@@ -16,10 +16,11 @@ use super::{DEFAULT_PARALLEL, Options, Put, SourceCompression, Spelling, columns
 use crate::error::{Error, Result};
 use crate::metrics;
 use crate::rows::{Done, Outcome, Row};
-use crate::session::{ClientFiles, Fed, Session};
+use crate::session::{ClientFiles, Fed, Progress, Session};
 use crate::sql::location::Location;
 use crate::stage::Files;
 use crate::stage::name::StagePath;
+use crate::statement::progress;
 use crate::transfer::encoder::AutoCompress;
 use crate::transfer::sources::{self, Found};
 use crate::transfer::upload::{self, Report, Status, Upload};
@@ -122,7 +123,14 @@ impl Put {
             };
             ending.ended(Fate::of(source, result));
         }
-        let fates = ending.all().await;
+        let fates = match outcome {
+            Ok(Asked::All) => {
+                let how_far = || Progress::of((0, 0), "storing the last files");
+                progress::tell(files, how_far, ending.all()).await
+            }
+            // Nothing may be sent before the error.
+            Ok(Asked::Declined) | Err(_) => ending.all().await,
+        };
         fates.iter().for_each(|fate| fate.remember(session));
         match outcome? {
             Asked::All => self.answer(session, fates, chained),
@@ -141,7 +149,7 @@ impl Put {
         ending: &mut Ending,
     ) -> Result<Asked> {
         for (source, ready) in left {
-            let first = ending.len();
+            let (first, path) = (ending.len(), source.path.clone());
             let received = match ready {
                 Ready::Decided(result) => {
                     ending.ended(Fate::of(source, result));
@@ -159,7 +167,10 @@ impl Put {
             };
             match received {
                 Ok(Received::Declined) => return Ok(Asked::Declined),
-                Ok(Received::Whole(upload)) => ending.begin(source, upload).await,
+                Ok(Received::Whole(upload)) => {
+                    let how_far = || Progress::of((0, 0), format!("storing {path}"));
+                    progress::tell(files, how_far, ending.begin(source, upload)).await;
+                }
                 Ok(Received::Unpacked) => {}
                 Ok(Received::Failed(error)) => ending.ended(Fate::of(source, Err(error))),
                 Err(error) => {
