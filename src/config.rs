@@ -23,6 +23,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The password of `root`; empty means "from loopback only, without one".
     pub root_password: Secret,
+    /// How connections are encrypted.
+    pub tls: TlsFiles,
+    /// Whether connections that are not encrypted are refused.
+    pub require_secure_transport: bool,
     /// Where the catalog is kept; `None` means below `data_dir`.
     pub catalog: Option<Place>,
     /// Where the files of internal stages are kept; `None` means below `data_dir`.
@@ -37,6 +41,19 @@ pub struct Config {
     pub limits: Limits,
     /// How files travel.
     pub transfer: Transfer,
+}
+
+/// How connections are encrypted: files with PEM texts.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The server's certificate, and those between it and its authority. One is made when it is
+    /// missing.
+    pub cert: Option<PathBuf>,
+    /// The certificate's key.
+    pub key: Option<PathBuf>,
+    /// Authorities; clients then have to show a certificate of one of them.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// How files travel.
@@ -169,6 +186,8 @@ struct File {
     public_url: Option<String>,
     data_dir: Option<PathBuf>,
     root_password: Option<Secret>,
+    tls: TlsFiles,
+    require_secure_transport: bool,
     catalog: Option<Place>,
     storage: Option<Place>,
     external: External,
@@ -190,6 +209,12 @@ pub struct Overrides {
     pub root_password: Option<Secret>,
     /// `STAGEWIRE_SECRET_KEY`
     pub secret_key: Option<Secret>,
+    /// `--tls-cert`, `STAGEWIRE_TLS_CERT`
+    pub tls_cert: Option<PathBuf>,
+    /// `--tls-key`, `STAGEWIRE_TLS_KEY`
+    pub tls_key: Option<PathBuf>,
+    /// `--require-secure-transport`, `STAGEWIRE_REQUIRE_SECURE_TRANSPORT`
+    pub require_secure_transport: Option<bool>,
 }
 
 impl Config {
@@ -214,6 +239,14 @@ impl Config {
                 .or(file.data_dir)
                 .unwrap_or_else(|| PathBuf::from("stagewire-data")),
             root_password: overrides.root_password.or(file.root_password).unwrap_or_default(),
+            tls: TlsFiles {
+                cert: overrides.tls_cert.or(file.tls.cert),
+                key: overrides.tls_key.or(file.tls.key),
+                client_ca: file.tls.client_ca,
+            },
+            require_secure_transport: overrides
+                .require_secure_transport
+                .unwrap_or(file.require_secure_transport),
             catalog: file.catalog,
             storage: file.storage,
             external: file.external,
@@ -249,6 +282,7 @@ impl Config {
                 });
             }
         }
+        self.check_tls()?;
         let is_web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
         if let Some(url) = self.public_url.as_ref().filter(|url| !is_web(url)) {
             return Err(Error::Startup {
@@ -267,6 +301,25 @@ impl Config {
                         .to_owned(),
                 });
             }
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    fn check_tls(&self) -> Result<()> {
+        if self.tls.cert.is_some() != self.tls.key.is_some() {
+            return Err(Error::Startup {
+                what: "Only one of the certificate and its key is given".to_owned(),
+                hint: "give both --tls-cert and --tls-key, or none: then both are made".to_owned(),
+            });
+        }
+        if self.tls.client_ca.is_some() && !self.require_secure_transport {
+            return Err(Error::Startup {
+                what: "tls.client_ca is of no use while connections need not be encrypted"
+                    .to_owned(),
+                hint: "set require_secure_transport = true".to_owned(),
+            });
         }
         Ok(())
     }

@@ -302,6 +302,8 @@ pub enum Error {
         /// What was going on.
         during: &'static str,
     },
+    /// A connection that has to be encrypted and is not.
+    InsecureTransport,
     /// A signed URL that is none, or is no longer one.
     BadLink {
         /// Why.
@@ -461,6 +463,10 @@ impl fmt::Display for Error {
             Error::UnknownCommand { command } => write!(f, "Unknown command {command}"),
             Error::Shutdown => f.write_str("Server shutdown in progress"),
             Error::TooManyConnections => f.write_str("Too many connections"),
+            Error::InsecureTransport => f.write_str(
+                "Connections using insecure transport are prohibited while \
+                 --require_secure_transport=ON",
+            ),
             Error::Disconnected { during } => write!(f, "Lost connection during {during}"),
             Error::BadLink { why } => write!(f, "The URL can't be used: {why}"),
             Error::BadRequest { why } => f.write_str(why),
@@ -523,6 +529,7 @@ impl Error {
             Error::UnknownCommand { .. } => code(1047, "08S01"),
             Error::Shutdown => code(1053, "08S01"),
             Error::TooManyConnections => code(1040, "08004"),
+            Error::InsecureTransport => code(3159, "HY000"),
             Error::Disconnected { .. } => code(1158, "08S01"),
             Error::BadRequest { .. } | Error::Startup { .. } | Error::Internal { .. } => {
                 code(1105, "HY000")
@@ -580,6 +587,9 @@ impl Error {
             }
             Error::UnknownVariable { .. } => Some("SHOW VARIABLES lists what exists".to_owned()),
             Error::NoDatabase => Some("USE default, or write db.stage".to_owned()),
+            Error::InsecureTransport => {
+                Some("connect by TLS, as with mysql --ssl-mode=REQUIRED, or by https".to_owned())
+            }
             Error::Startup { hint, .. } => Some(hint.clone()),
             Error::EmptyQuery
             | Error::NotAsked { .. }

@@ -9,6 +9,7 @@ use crate::access::Users;
 use crate::config::Config;
 use crate::error::Result;
 use crate::stage::Stages;
+use crate::tls::Tls;
 
 /// The version that is announced to clients: MySQL's first, because drivers parse it.
 pub const SERVER_VERSION: &str = concat!("8.4.6-Stagewire-", env!("CARGO_PKG_VERSION"));
@@ -21,6 +22,8 @@ pub struct Instance {
     pub stages: Arc<Stages>,
     /// Where HTTP clients connect, once that is open.
     pub http_addr: OnceLock<SocketAddr>,
+    /// The certificate.
+    pub tls: Arc<Tls>,
     /// Who may log in.
     pub users: Users,
     /// When it started.
@@ -35,11 +38,14 @@ impl Instance {
     /// Opens catalog and storage.
     pub async fn open(config: Config) -> Result<Arc<Instance>> {
         let stages = Stages::open(&config).await?;
+        // The data directory is this server's from here on.
+        let tls = Arc::new(Tls::open(&config)?);
         let users = Users::new(&config.root_password);
         Ok(Arc::new(Instance {
             config,
             stages,
             http_addr: OnceLock::new(),
+            tls,
             users,
             started: Instant::now(),
             last_connection_id: AtomicU32::new(0),
@@ -53,7 +59,13 @@ impl Instance {
             Some(url) => url.trim_end_matches('/').to_owned(),
             None => {
                 let addr = self.http_addr.get().unwrap_or(&self.config.http_addr);
-                format!("http://{addr}")
+                // Nobody trusts a certificate of ours without being told to.
+                let known = self.config.tls.cert.is_some();
+                let scheme = match known || self.config.require_secure_transport {
+                    true => "https",
+                    false => "http",
+                };
+                format!("{scheme}://{addr}")
             }
         }
     }

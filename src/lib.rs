@@ -34,4 +34,5 @@ pub mod similar;
 pub mod sql;
 pub mod stage;
 pub mod statement;
+pub mod tls;
 pub mod transfer;

@@ -50,6 +50,20 @@ struct Serve {
     /// The server's own directory [default: ./stagewire-data]
     #[arg(long, env = "STAGEWIRE_DATA_DIR")]
     data_dir: Option<PathBuf>,
+    /// The certificate, in PEM [default: one that is made on the first start]
+    #[arg(long, env = "STAGEWIRE_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key, in PEM
+    #[arg(long, env = "STAGEWIRE_TLS_KEY")]
+    tls_key: Option<PathBuf>,
+    /// Refuse connections that are not encrypted [default: false]
+    #[arg(
+        long,
+        env = "STAGEWIRE_REQUIRE_SECURE_TRANSPORT",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    require_secure_transport: Option<bool>,
     /// A TOML file with everything else
     #[arg(long, env = "STAGEWIRE_CONFIG")]
     config: Option<PathBuf>,
@@ -149,6 +163,9 @@ fn run(options: Serve) -> Result<()> {
         data_dir: options.data_dir,
         root_password: options.root_password.map(Secret::new),
         secret_key: options.secret_key.map(Secret::new),
+        tls_cert: options.tls_cert,
+        tls_key: options.tls_key,
+        require_secure_transport: options.require_secure_transport,
     };
     let config = Config::load(options.config.as_deref(), overrides)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

@@ -22,6 +22,7 @@ use crate::stage::name::{DEFAULT_DATABASE, StageName};
 use crate::stage::{Created, IfExists, Listed};
 use crate::statement::variables::{Scope, Variables};
 use crate::statement::{self, Statement};
+use crate::tls::Cipher;
 
 /// The way from a statement to the files on the client's side (LOCAL INFILE). A statement never
 /// sees a socket: this is all that it gets of it.
@@ -117,6 +118,8 @@ pub struct Peer {
     pub attributes: BTreeMap<String, String>,
     /// Whether the client sends local files (`CLIENT_LOCAL_FILES`). Some say yes always.
     pub local_files: bool,
+    /// How the connection is encrypted, if it is.
+    pub cipher: Option<Cipher>,
 }
 
 /// A statement that was prepared: what it needs and what it answers.

@@ -506,3 +506,20 @@ fn mistakes_are_told_with_what_to_try() {
         assert!(!ran.err.contains("secret"), "{}", ran.err);
     }
 }
+
+#[test]
+fn files_go_encrypted_to_a_server_that_is_trusted() {
+    let lake = Lake::new();
+    lake.file("a.csv", "id\n1\n");
+    let ca = lake.server.data_dir().join("tls-cert.pem");
+    let ca = ca.to_str().expect("UTF-8");
+    assert_eq!(lake.run(&["put", "a.csv", "@lake", "--tls-ca", ca]).code, Some(0));
+    let ran = lake.run(&["get", "@lake", "back", "--tls-ca", ca]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    // The certificate of some other server.
+    let other = Server::start();
+    let other = other.data_dir().join("tls-cert.pem");
+    let ran = lake.run(&["ls", "@lake", "--tls-ca", other.to_str().expect("UTF-8")]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("TLS has failed: "), "{}", ran.err);
+}

@@ -10,6 +10,7 @@ use std::process::Command;
 
 use support::client::{Client, Options, Response};
 use support::http::{self, BOUNDARY, read_answer};
+use support::line::trusting;
 use support::process::{Process, program, refused};
 use support::server::until;
 use support::world::{files_below, noise, unfinished_files};
@@ -205,7 +206,7 @@ fn a_temporary_stage_ends_with_a_client_that_is_killed() {
     assert_eq!(files_below(&files).len(), 1);
     // With bytes that were not read, the system resets the connection.
     client.command(b"\x0E");
-    client.stream.peek(&mut [0]).expect("an answer");
+    client.stream.peek().expect("an answer");
     drop(client);
     until("the stage is gone", || files_below(&files).is_empty());
     let mut client = Client::connect(server.addr);
@@ -379,4 +380,53 @@ fn secrets_are_in_neither_the_directory_nor_the_log() {
     }
     let key = std::fs::metadata(dir.path().join("secret.key")).expect("a key");
     assert_eq!(key.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_certificate_is_made_once() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    let (cert, key) = (data.join("tls-cert.pem"), data.join("tls-key.pem"));
+    let read = || (std::fs::read(&cert).expect("there"), std::fs::read(&key).expect("there"));
+    let server = Process::start(&data);
+    let first = read();
+    let mode = std::fs::metadata(&key).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let mut client = Client::greeted(server.addr).expect("a greeting");
+    client.encrypt(trusting(&cert));
+    client.log_in(&Options::default()).expect("a log-in");
+    drop(server);
+    drop(Process::start(&data));
+    assert!(read() == first, "the next start has made another one");
+    // A server that was killed between the two leaves a key alone.
+    std::fs::remove_file(&cert).expect("removed");
+    drop(Process::start(&data));
+    assert!(read() != first);
+}
+
+#[test]
+fn a_certificate_of_ones_own_is_used() {
+    let dir = directory();
+    let made = dir.path().join("made");
+    drop(Process::start(&made));
+    let (cert, key) = (made.join("tls-cert.pem"), made.join("tls-key.pem"));
+    let data = dir.path().join("data");
+    let server = Process::spawn(with_config(
+        dir.path(),
+        &format!("[tls]\ncert = '{}'\nkey = '{}'\n", cert.display(), key.display()),
+    ));
+    let mut client = Client::greeted(server.addr).expect("a greeting");
+    client.encrypt(trusting(&cert));
+    client.log_in(&Options::default()).expect("a log-in");
+    assert!(!data.join("tls-key.pem").exists());
+    drop(server);
+
+    let said = refused(program(&data).arg("--tls-cert").arg(&cert));
+    assert!(said.contains("Only one of the certificate and its key is given"), "{said}");
+    let said = refused(program(&data).arg("--tls-cert").arg(&key).arg("--tls-key").arg(&key));
+    assert!(said.contains("tls-key.pem for TLS: there is no certificate in it"), "{said}");
+    let said = refused(program(&data).arg("--tls-cert").arg(&cert).arg("--tls-key").arg(&cert));
+    assert!(said.contains("tls-cert.pem for TLS: "), "{said}");
+    let mut other = with_config(dir.path(), "[tls]\nclient_ca = 'x'\n");
+    assert!(refused(&mut other).contains("set require_secure_transport = true"));
 }

@@ -11,19 +11,20 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("client", &["sql", "transfer"]),
     ("config", &[]),
     ("error", &["sql"]),
-    ("http", &["access", "instance", "metrics", "sql", "stage", "transfer"]),
-    ("instance", &["access", "stage"]),
+    ("http", &["access", "instance", "metrics", "sql", "stage", "tls", "transfer"]),
+    ("instance", &["access", "stage", "tls"]),
     ("metrics", &[]),
     ("rows", &[]),
-    ("server", &["access", "instance", "metrics", "rows", "session"]),
-    ("session", &["instance", "metrics", "rows", "sql", "stage", "statement"]),
+    ("server", &["access", "instance", "metrics", "rows", "session", "tls"]),
+    ("session", &["instance", "metrics", "rows", "sql", "stage", "statement", "tls"]),
     ("similar", &[]),
     ("sql", &["similar", "stage"]),
     ("stage", &["similar"]),
     (
         "statement",
-        &["instance", "metrics", "rows", "session", "similar", "sql", "stage", "transfer"],
+        &["instance", "metrics", "rows", "session", "similar", "sql", "stage", "tls", "transfer"],
     ),
+    ("tls", &[]),
     ("transfer", &["stage"]),
 ];
 
@@ -36,6 +37,9 @@ const ALONE: &[(&str, &str)] = &[
     ("mysql_async", "client"),
     ("flate2", "transfer"),
     ("tokio_tar", "transfer"),
+    ("rcgen", "tls"),
+    ("rustls", "tls"),
+    ("tokio_rustls", "tls"),
     ("sqlparser::tokenizer", "sql"),
 ];
 

@@ -8,7 +8,7 @@ use futures::stream::{BoxStream, Stream, StreamExt};
 use mysql_async::prelude::{FromValue, Queryable};
 use mysql_async::{Conn, Opts, OptsBuilder, Row};
 
-use super::{Failure, Result, as_option};
+use super::{Common, Failure, Result, as_option};
 
 /// How long a server may take to greet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -36,8 +36,20 @@ pub struct Server {
 }
 
 impl Server {
+    /// The server that the command line names.
+    pub fn of(common: &Common) -> Result<Server> {
+        let mut server = Server::new(&common.dsn)?;
+        if let Some(ca) = &common.tls_ca {
+            let ssl = server.options.ssl_opts().cloned().unwrap_or_default();
+            let ssl = ssl.with_root_certs(vec![ca.clone().into()]);
+            let ssl = ssl.with_disable_built_in_roots(true);
+            server.options = OptsBuilder::from_opts(server.options).ssl_opts(ssl).into();
+        }
+        Ok(server)
+    }
+
     /// Reads a `mysql://` URL.
-    pub fn new(dsn: &str) -> Result<Server> {
+    fn new(dsn: &str) -> Result<Server> {
         let options = Opts::from_url(dsn).map_err(|error| {
             // The URL holds a password: it is not repeated.
             Failure::hinting(
@@ -136,7 +148,7 @@ impl Values {
 }
 
 fn failure(error: mysql_async::Error) -> Failure {
-    use mysql_async::{DriverError, Error};
+    use mysql_async::{DriverError, Error, IoError};
     match error {
         Error::Server(error) => {
             let (what, hint) = split_hint(&error.message);
@@ -145,7 +157,12 @@ fn failure(error: mysql_async::Error) -> Failure {
         }
         // Of the file, not of the connection.
         Error::Driver(DriverError::LocalInfile(error)) => Failure::new(error.to_string()),
-        Error::Io(mysql_async::IoError::Io(error)) => {
+        Error::Io(IoError::Tls(error)) => tls_failure(&error),
+        // What rustls says of a certificate that it doesn't trust.
+        Error::Io(IoError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+            tls_failure(&error)
+        }
+        Error::Io(IoError::Io(error)) => {
             Failure { what: format!("Lost connection: {error}"), hint: None, lost: true }
         }
         Error::Driver(DriverError::ConnectionClosed) => {
@@ -155,6 +172,14 @@ fn failure(error: mysql_async::Error) -> Failure {
         Error::Other(error) => Failure::new(error.to_string()),
         Error::Url(error) => Failure::new(error.to_string()),
     }
+}
+
+fn tls_failure(error: &dyn std::error::Error) -> Failure {
+    Failure::hinting(
+        format!("TLS has failed: {error}"),
+        "--tls-ca trusts a certificate, such as the server's own tls-cert.pem; \
+         ?require_ssl=true&verify_ca=false in the DSN trusts any",
+    )
 }
 
 /// A server's message has its hint at the end.

@@ -128,7 +128,7 @@ impl Get {
     /// Downloads; `false` if a file has not arrived.
     pub async fn run(&self) -> Result<bool> {
         let target = Target::parse(&self.location)?;
-        let server = Server::new(&self.common.dsn)?;
+        let server = Server::of(&self.common)?;
         let mut connection = server.connect().await?;
         let entries: Vec<Entry> =
             list(&mut connection, &target, self.pattern.as_deref()).await?.try_collect().await?;

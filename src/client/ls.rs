@@ -47,7 +47,7 @@ impl Ls {
     /// Shows them.
     pub async fn run(&self) -> Result<bool> {
         let target = Target::parse(&self.location)?;
-        let mut connection = Server::new(&self.common.dsn)?.connect().await?;
+        let mut connection = Server::of(&self.common)?.connect().await?;
         let mut table = Vec::new();
         {
             let mut entries = pin!(list(&mut connection, &target, self.pattern.as_deref()).await?);

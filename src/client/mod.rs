@@ -10,6 +10,7 @@
 //! [`compare`] whether a file has changed.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -34,6 +35,10 @@ pub struct Common {
         default_value = "mysql://root@127.0.0.1:3307"
     )]
     pub dsn: String,
+    /// Encrypt, and trust the certificates in this PEM file alone, such as the server's own
+    /// tls-cert.pem
+    #[arg(long, env = "STAGEWIRE_TLS_CA", value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
     /// One JSON object a line on standard output
     #[arg(long)]
     pub json: bool,

@@ -167,7 +167,7 @@ impl Put {
     pub async fn run(&self) -> Result<bool> {
         let Some((location, patterns)) = self.arguments.split_last() else { return Ok(true) };
         let target = Target::parse(location)?;
-        let server = Server::new(&self.common.dsn)?;
+        let server = Server::of(&self.common)?;
         let (jobs, refused) = self.jobs(patterns, &target)?;
         let (jobs, colliding) = self.without_collisions(jobs);
         let files = jobs.len() as u64;

@@ -46,7 +46,7 @@ impl Rm {
     /// Removes; `false` if a file is still there.
     pub async fn run(&self) -> Result<bool> {
         let target = Target::parse(&self.location)?;
-        let mut connection = Server::new(&self.common.dsn)?.connect().await?;
+        let mut connection = Server::of(&self.common)?.connect().await?;
         let dry_run = if self.dry_run { " DRY_RUN = TRUE" } else { "" };
         let pattern = pattern_sql(self.pattern.as_deref());
         let (mut all_gone, mut table) = (true, Vec::new());

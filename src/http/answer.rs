@@ -84,9 +84,10 @@ fn status(error: &Error) -> StatusCode {
         | Error::Disconnected { .. }
         | Error::BadRequest { .. } => StatusCode::BAD_REQUEST,
         Error::AccessDenied { .. } => StatusCode::UNAUTHORIZED,
-        Error::UrlNotAllowed { .. } | Error::ProtectedDatabase { .. } | Error::BadLink { .. } => {
-            StatusCode::FORBIDDEN
-        }
+        Error::UrlNotAllowed { .. }
+        | Error::ProtectedDatabase { .. }
+        | Error::InsecureTransport
+        | Error::BadLink { .. } => StatusCode::FORBIDDEN,
         Error::UnknownStage { .. }
         | Error::UnknownDatabase { .. }
         | Error::UnknownTable { .. }

@@ -18,7 +18,7 @@
 //! `If-None-Match: *` forbids it (412); `Content-MD5` is compared before the file is there.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -42,6 +42,7 @@ use serde_json::json;
 
 use super::answer::Failure;
 use super::caller::{Area, authenticate, in_time};
+use super::listener::Caller;
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
@@ -64,7 +65,7 @@ type Parameters = HashMap<String, String>;
 /// Answers one request.
 pub(super) async fn handle(
     State(instance): State<Arc<Instance>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(Caller { addr: peer, .. }): ConnectInfo<Caller>,
     place: Result<Path<(String, String)>, PathRejection>,
     Query(parameters): Query<Parameters>,
     request: Request,

@@ -3,31 +3,44 @@
 mod answer;
 mod caller;
 mod files;
+mod listener;
 mod upload_to_stage;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
+use axum::serve::Listener;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::answer::Failure;
+use self::listener::{Caller, Doors};
+use crate::error::Error;
 use crate::instance::Instance;
 use crate::metrics;
 
 /// Serves until `stop`; running requests then have the grace period of the configuration.
 pub async fn serve(listener: TcpListener, instance: Arc<Instance>, stop: CancellationToken) {
     let grace = Duration::from_secs(instance.config.limits.shutdown_grace_s);
-    if let Ok(addr) = listener.local_addr() {
+    let doors = match Doors::open(listener, Arc::clone(&instance)) {
+        Ok(doors) => doors,
+        Err(error) => {
+            tracing::error!(%error, "HTTP can't begin");
+            return;
+        }
+    };
+    if let Ok(addr) = doors.local_addr() {
         // Set once: a second listener of the same server is as good.
         let _known = instance.http_addr.set(addr);
     }
-    let app = router(instance).into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let app = router(instance).into_make_service_with_connect_info::<Caller>();
+    let server = axum::serve(doors, app).with_graceful_shutdown(stop.clone().cancelled_owned());
     let deadline = async {
         stop.cancelled().await;
         tokio::time::sleep(grace).await;
@@ -48,6 +61,19 @@ async fn counters(State(instance): State<Arc<Instance>>) -> String {
     metrics::render()
 }
 
+/// Nothing is answered in the clear where that is forbidden.
+async fn only_secure(
+    State(instance): State<Arc<Instance>>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match instance.config.require_secure_transport && !caller.secure {
+        true => Failure(Error::InsecureTransport).into_response(),
+        false => next.run(request).await,
+    }
+}
+
 fn router(instance: Arc<Instance>) -> Router {
     let upload = put(upload_to_stage::handle).post(upload_to_stage::handle);
     let file = get(files::handle).put(files::handle).delete(files::handle);
@@ -58,5 +84,6 @@ fn router(instance: Arc<Instance>) -> Router {
         .route("/metrics", get(counters))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&instance), only_secure))
         .with_state(instance)
 }

@@ -10,7 +10,7 @@
 //! `x-stagewire-overwrite: false` to be refused with 409 instead. Unlike Databend's, a request whose
 //! body breaks off is an error and leaves nothing, not even the files that had come whole.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::answer::Failure;
 use super::caller::{Area, authenticate, in_time};
+use super::listener::Caller;
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
@@ -50,7 +51,7 @@ pub(super) struct Answer {
 /// Answers one request.
 pub(super) async fn handle(
     State(instance): State<Arc<Instance>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(Caller { addr: peer, .. }): ConnectInfo<Caller>,
     request: Request,
 ) -> Result<Json<Answer>, Failure> {
     let headers = request.headers().clone();

@@ -29,8 +29,8 @@ impl Capabilities {
     /// something else. MariaDB's client says it to every server.
     pub(super) const PROGRESS: Capabilities = Capabilities(1 << 29);
 
-    /// What this server offers. Not SSL (yet), not compression, and not QUERY_ATTRIBUTES, which
-    /// would change the form of COM_QUERY. Connector/J needs MULTI_RESULTS for uploads, and mysql2
+    /// What this server offers, with SSL where it has a certificate. Not compression, and not
+    /// QUERY_ATTRIBUTES, which would change the form of COM_QUERY. Connector/J needs MULTI_RESULTS for uploads, and mysql2
     /// reads the info of an OK packet right with SESSION_TRACK only.
     pub(super) const SERVER: Capabilities = Capabilities(
         Self::LONG_PASSWORD.0

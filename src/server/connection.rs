@@ -9,7 +9,7 @@ use futures::FutureExt;
 use opensrv_mysql::{AsyncMysqlIntermediary, IntermediaryOptions};
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{Bounds, GateHandle, Stream};
+use super::gate::{Bounds, Encryption, GateHandle, Stream};
 use super::handshake::SALT;
 use super::prepared::Statements;
 use super::shim::Shim;
@@ -56,7 +56,11 @@ pub(super) async fn serve<S: Stream>(
         }
     };
     let bounds = Bounds::from(&instance.config.limits);
-    let gate = GateHandle::new(stream, bounds, salt, stop.idle.child_token());
+    let encryption = Encryption {
+        tls: Some(Arc::clone(&instance.tls)),
+        required: instance.config.require_secure_transport,
+    };
+    let gate = GateHandle::new(stream, bounds, encryption, salt, stop.idle.child_token());
     let mut connection = Connection {
         instance,
         id,

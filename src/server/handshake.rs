@@ -25,15 +25,25 @@ const MAX_CREDENTIAL: usize = 255;
 
 /// Completes the greeting that opensrv has written: it announces six capabilities, the character
 /// set `utf8_general_ci` and no status.
-pub(super) fn complete_greeting(payload: &mut [u8]) -> Result<()> {
+pub(super) fn complete_greeting(payload: &mut [u8], tls: bool) -> Result<()> {
     let unexpected = || Error::Internal { what: "opensrv's greeting has another form".to_owned() };
     let version_end = payload.iter().position(|&byte| byte == 0).ok_or_else(unexpected)?;
     // After the version: NUL, connection id (4), first part of the salt (8), filler (1).
     let fields = payload.get_mut(version_end + 14..version_end + 21).ok_or_else(unexpected)?;
-    let [low, low_high, high, high_high] = Capabilities::SERVER.0.to_le_bytes();
+    let tls = if tls { Capabilities::SSL } else { Capabilities::default() };
+    let [low, low_high, high, high_high] = (Capabilities::SERVER | tls).0.to_le_bytes();
     let [status, status_high] = AUTOCOMMIT.to_le_bytes();
     fields.copy_from_slice(&[low, low_high, CHARACTER_SET, status, status_high, high, high_high]);
     Ok(())
+}
+
+/// Bytes of a request for TLS: the beginning of a log-in.
+const SSL_REQUEST: usize = 32;
+
+/// Whether this is no log-in, but a request for TLS. Source: "Protocol::SSLRequest".
+pub(super) fn asks_for_tls(payload: &[u8]) -> bool {
+    let bits = Fields::of(payload).u32().map(Capabilities).unwrap_or_default();
+    payload.len() == SSL_REQUEST && bits.has(Capabilities::SSL | Capabilities::PROTOCOL_41)
 }
 
 /// Asks for a proof by [`NATIVE_PASSWORD`]. Source: "Protocol::AuthSwitchRequest".
@@ -78,12 +88,6 @@ impl HandshakeResponse {
         };
         if !wanted.has(Capabilities::PROTOCOL_41) {
             return Err(unsupported("The protocol before MySQL 4.1", "use a newer client"));
-        }
-        if wanted.has(Capabilities::SSL) {
-            return Err(unsupported(
-                "TLS",
-                "connect without it, as with mysql --ssl-mode=DISABLED",
-            ));
         }
         fields.u32()?;
         let capabilities = wanted.common(Capabilities::SERVER | Capabilities::PROGRESS);
@@ -242,9 +246,12 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_wants_tls_is_told_so() {
+    fn a_request_for_tls_is_the_beginning_of_a_log_in() {
         let out = start(Capabilities::PROTOCOL_41 | Capabilities::SSL);
-        let error = HandshakeResponse::parse(&out[..32]).expect_err("no TLS");
-        assert!(error.message().starts_with("TLS is not supported"), "{}", error.message());
+        assert!(asks_for_tls(&out[..SSL_REQUEST]));
+        assert!(!asks_for_tls(&out) && !asks_for_tls(&out[..SSL_REQUEST - 1]));
+        assert!(!asks_for_tls(&start(Capabilities::PROTOCOL_41)[..SSL_REQUEST]));
+        let error = HandshakeResponse::parse(&out[..SSL_REQUEST]).expect_err("no user");
+        assert!(matches!(error, Error::BadHandshake));
     }
 }

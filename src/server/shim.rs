@@ -118,9 +118,11 @@ impl<S: Stream> Connection<S> {
             user: client.user,
             attributes: client.attributes,
             local_files,
+            cipher: self.gate.cipher(),
         };
         let attributes = &peer.attributes;
-        tracing::debug!(connection = self.id, user = peer.user, ?attributes, "logged in");
+        let cipher = peer.cipher.as_ref().map(|cipher| &cipher.suite);
+        tracing::debug!(connection = self.id, user = peer.user, ?attributes, cipher, "logged in");
         let session = self.session.insert(Session::new(self.instance.clone(), peer));
         if let Some(database) = client.database
             && let Err(error) = session.use_database(&database).await

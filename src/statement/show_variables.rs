@@ -49,10 +49,13 @@ impl ShowVariables {
 fn status(session: &Session) -> Vec<(&'static str, String)> {
     let instance = &session.instance;
     let connections = instance.connections.load(Ordering::Relaxed).to_string();
+    let cipher = session.peer.cipher.as_ref();
+    let suite = cipher.map(|cipher| cipher.suite.clone());
+    let version = cipher.map(|cipher| cipher.version.to_owned());
     vec![
         ("Connections", instance.last_connection_id.load(Ordering::Relaxed).to_string()),
-        ("Ssl_cipher", String::new()),
-        ("Ssl_version", String::new()),
+        ("Ssl_cipher", suite.unwrap_or_default()),
+        ("Ssl_version", version.unwrap_or_default()),
         ("Threads_connected", connections),
         ("Uptime", instance.started.elapsed().as_secs().to_string()),
     ]

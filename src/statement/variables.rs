@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::instance::SERVER_VERSION;
 use crate::rows::Value;
 use crate::session::Session;
+use crate::tls::VERSIONS;
 
 /// Whose value is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +95,8 @@ const VARIABLES: &[Variable] = &[
     number("error_count", 0),
     flag("foreign_key_checks", true),
     number("group_concat_max_len", 1024),
-    fixed("have_openssl", Default::Text("DISABLED")),
-    fixed("have_ssl", Default::Text("DISABLED")),
+    fixed("have_openssl", Default::Text("YES")),
+    fixed("have_ssl", Default::Text("YES")),
     fixed("hostname", Default::Text("stagewire")),
     text("init_connect", ""),
     Variable {
@@ -157,6 +158,7 @@ const VARIABLES: &[Variable] = &[
     flag("sql_warnings", false),
     fixed("system_time_zone", Default::Text("UTC")),
     text("time_zone", "SYSTEM"),
+    fixed("tls_version", Default::Text(VERSIONS)),
     Variable {
         name: "transaction_isolation",
         default: Default::Text("REPEATABLE-READ"),

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use sha1::{Digest, Sha1};
+
+use super::line::Line;
 
 /// Capabilities, as in the manual's page "Capabilities Flags".
 pub mod cap {
@@ -131,7 +135,7 @@ pub type Files = Box<dyn FnMut(&str) -> Option<Vec<u8>> + Send>;
 
 /// One connection.
 pub struct Client {
-    pub stream: TcpStream,
+    pub stream: Line,
     pub greeting: Greeting,
     capabilities: u32,
     /// The number of the next packet.
@@ -161,7 +165,7 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
         let mut client = Client {
-            stream,
+            stream: Line::Plain(stream),
             greeting: Greeting {
                 version: String::new(),
                 connection_id: 0,
@@ -183,6 +187,13 @@ impl Client {
         }
         client.greeting = greeting(&payload);
         Ok(client)
+    }
+
+    /// Asks for TLS, in the place of a log-in, and goes on by it.
+    pub fn encrypt(&mut self, settings: Arc<ClientConfig>) {
+        let request = ssl_request();
+        self.write(&request);
+        self.stream.encrypt(settings);
     }
 
     /// Sends the handshake response and reads what follows.
@@ -503,6 +514,12 @@ pub fn native_password(password: &str, salt: &[u8]) -> Vec<u8> {
     mask.update(salt);
     mask.update(Sha1::digest(once));
     once.iter().zip(mask.finalize()).map(|(a, b)| a ^ b).collect()
+}
+
+/// The payload of an SSLRequest.
+pub fn ssl_request() -> Vec<u8> {
+    let options = Options { capabilities: cap::USUAL | cap::SSL, ..Options::default() };
+    handshake_response(&options, b"")[..32].to_vec()
 }
 
 /// The payload of a HandshakeResponse41.

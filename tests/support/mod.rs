@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod http;
+pub mod line;
 pub mod process;
 pub mod s3;
 pub mod server;

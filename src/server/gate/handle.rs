@@ -9,17 +9,19 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use parking_lot::Mutex;
+use tokio::io::AsyncWrite;
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::CancellationToken;
 
 use super::file::Piece;
 use super::halves::{Reader, Writer};
-use super::{Bounds, Gate, LOG_IN_LIMIT, Phase, Stream};
+use super::{Bounds, Encryption, Gate, LOG_IN_LIMIT, Phase, Stream};
 use crate::error::{Error, Result};
 use crate::server::capability::Capabilities;
 use crate::server::command::Command;
 use crate::server::handshake::{HandshakeResponse, SALT};
 use crate::session::Fed;
+use crate::tls::Cipher;
 
 /// How long a client is given to read an ERR before its connection is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -38,10 +40,11 @@ impl<S: Stream> GateHandle<S> {
     pub(in crate::server) fn new(
         stream: S,
         bounds: Bounds,
+        encryption: Encryption,
         salt: [u8; SALT],
         stop: CancellationToken,
     ) -> GateHandle<S> {
-        GateHandle(Arc::new(Mutex::new(Gate::new(stream, bounds, salt, stop))))
+        GateHandle(Arc::new(Mutex::new(Gate::new(stream, bounds, encryption, salt, stop))))
     }
 
     /// What opensrv reads from and writes to.
@@ -52,6 +55,11 @@ impl<S: Stream> GateHandle<S> {
     /// What the client said of itself.
     pub(in crate::server) fn client(&self) -> HandshakeResponse {
         self.0.lock().client.clone()
+    }
+
+    /// How the stream is encrypted, if it is.
+    pub(in crate::server) fn cipher(&self) -> Option<Cipher> {
+        self.0.lock().stream.cipher()
     }
 
     /// What both sides can do.
@@ -206,7 +214,8 @@ impl<S: Stream> GateHandle<S> {
         client: HandshakeResponse,
     ) -> Self {
         let stop = CancellationToken::new();
-        let gate = GateHandle::new(stream, Bounds::from(limits), [1; SALT], stop);
+        let bounds = Bounds::from(limits);
+        let gate = GateHandle::new(stream, bounds, Encryption::default(), [1; SALT], stop);
         {
             let mut inner = gate.0.lock();
             inner.client = client;

@@ -8,7 +8,7 @@
 //! while opensrv waits for its `on_query` to return.
 //!
 //! All of a connection runs in one task, so the lock is never contended; it is never held over an
-//! await. The stream is any: TLS belongs below the gate.
+//! await. The stream is any; TLS is below the gate, which only says when it begins.
 
 mod clock;
 mod file;
@@ -19,6 +19,7 @@ mod outbound;
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ use super::packet::HEADER;
 use super::reply;
 use crate::config::Limits;
 use crate::error::{Error, Result};
+use crate::tls::{Tls, Wire};
 
 /// Longest packet before the log-in: names, a proof, and connection attributes (MySQL allows them
 /// 64 KiB).
@@ -76,6 +78,15 @@ impl From<&Limits> for Bounds {
     }
 }
 
+/// Whether and how a connection becomes encrypted.
+#[derive(Clone, Default)]
+pub(super) struct Encryption {
+    /// With this certificate; `None` offers no encryption.
+    pub(super) tls: Option<Arc<Tls>>,
+    /// Clients that go without are refused.
+    pub(super) required: bool,
+}
+
 /// Where a connection stands.
 #[derive(Debug)]
 enum Phase {
@@ -96,7 +107,10 @@ enum Phase {
 
 /// One connection's packets. Shared by its two halves and the shim.
 pub(super) struct Gate<S> {
-    stream: S,
+    stream: Wire<S>,
+    /// Whether the stream has taken bytes that it may not have sent.
+    unsent: bool,
+    encryption: Encryption,
     inbound: Inbound,
     outbound: Outbound,
     phase: Phase,
@@ -120,9 +134,17 @@ pub(super) struct Gate<S> {
 }
 
 impl<S: Stream> Gate<S> {
-    fn new(stream: S, bounds: Bounds, salt: [u8; SALT], stop: CancellationToken) -> Gate<S> {
+    fn new(
+        stream: S,
+        bounds: Bounds,
+        encryption: Encryption,
+        salt: [u8; SALT],
+        stop: CancellationToken,
+    ) -> Gate<S> {
         Gate {
-            stream,
+            stream: Wire::Plain(stream),
+            unsent: false,
+            encryption,
             inbound: Inbound::default(),
             outbound: Outbound::default(),
             phase: Phase::Greeting,
@@ -159,18 +181,24 @@ impl<S: Stream> Gate<S> {
         if matches!(self.phase, Phase::Broken) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if self.outbound.waiting().is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        while !self.outbound.waiting().is_empty() {
-            match Pin::new(&mut self.stream).poll_write(cx, self.outbound.waiting()) {
-                Poll::Ready(Ok(0)) => {
+        loop {
+            let waiting = self.outbound.waiting();
+            let stream = Pin::new(&mut self.stream);
+            let sent = match (waiting.is_empty(), self.unsent) {
+                (true, false) => return Poll::Ready(Ok(())),
+                (true, true) => stream.poll_flush(cx).map_ok(|()| None),
+                (false, _) => stream.poll_write(cx, waiting).map_ok(Some),
+            };
+            match sent {
+                Poll::Ready(Ok(Some(0))) => {
                     return Poll::Ready(Err(self.broken(io::ErrorKind::WriteZero)));
                 }
-                Poll::Ready(Ok(bytes)) => {
+                Poll::Ready(Ok(Some(bytes))) => {
                     self.outbound.took(bytes);
+                    self.unsent = true;
                     self.blocked = false;
                 }
+                Poll::Ready(Ok(None)) => self.unsent = false,
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Err(self.broken(error.kind())));
                 }
@@ -185,8 +213,6 @@ impl<S: Stream> Gate<S> {
                 }
             }
         }
-        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
-        Poll::Ready(flushed.map_err(|error| self.broken(error.kind())))
     }
 
     /// Reads some bytes, of which `missing` are known to come. `false` at the stream's end.
@@ -272,6 +298,9 @@ impl<S: Stream> Gate<S> {
             let Some(payload) = ready!(self.poll_payload(cx, LOG_IN_LIMIT, expected))? else {
                 return Poll::Ready(Ok(()));
             };
+            if self.begin_encryption(&payload) {
+                continue;
+            }
             let Phase::LogIn(earlier) = &mut self.phase else { return Poll::Ready(Ok(())) };
             let response = match (earlier.take(), payload) {
                 (Some(earlier), Ok(proof)) => {
@@ -279,6 +308,10 @@ impl<S: Stream> Gate<S> {
                 }
                 (None, Ok(payload)) => HandshakeResponse::parse(&payload),
                 (_, Err(error)) => Err(error),
+            };
+            let response = match self.encryption.required && !self.stream.is_secure() {
+                true => response.and(Err(Error::InsecureTransport)),
+                false => response,
             };
             match response {
                 Err(error) => {
@@ -299,6 +332,21 @@ impl<S: Stream> Gate<S> {
                     return Poll::Ready(Ok(()));
                 }
             }
+        }
+    }
+
+    /// Encrypts the stream, if that is what the client has asked for. What came in one segment with
+    /// the request was sent in the clear, perhaps by somebody else: it goes to TLS, which takes
+    /// nothing but its own handshake.
+    fn begin_encryption(&mut self, payload: &Result<Bytes>) -> bool {
+        let asked = payload.as_ref().is_ok_and(|payload| handshake::asks_for_tls(payload));
+        let first = matches!(self.phase, Phase::LogIn(None)) && !self.stream.is_secure();
+        match &self.encryption.tls {
+            Some(tls) if asked && first => {
+                self.stream.encrypt(tls, std::mem::take(&mut self.inbound.buffer).freeze());
+                true
+            }
+            Some(_) | None => false,
         }
     }
 
@@ -394,7 +442,7 @@ impl<S: Stream> Gate<S> {
     fn greet(&mut self) -> Result<()> {
         let mut greeting = std::mem::take(&mut self.greeting);
         greeting.advance(HEADER.min(greeting.len()));
-        handshake::complete_greeting(&mut greeting)?;
+        handshake::complete_greeting(&mut greeting, self.encryption.tls.is_some())?;
         self.packet(|out| out.put_slice(&greeting));
         self.phase = Phase::LogIn(None);
         Ok(())
