@@ -251,6 +251,57 @@ pub enum Error {
         /// The value.
         value: String,
     },
+    /// `SET` of a value of the wrong type, such as a text where a number is wanted.
+    WrongType {
+        /// The variable.
+        name: String,
+    },
+    /// A variable in a scope that it does not have.
+    OtherScope {
+        /// The variable.
+        name: String,
+        /// The scope that it has: `GLOBAL` or `SESSION`.
+        scope: &'static str,
+    },
+    /// `SET` in the session of a variable that only the server has.
+    GlobalVariable {
+        /// The variable.
+        name: String,
+    },
+    /// `SET GLOBAL` of a variable that only a session has.
+    SessionVariable {
+        /// The variable.
+        name: String,
+    },
+    /// A time zone that nobody knows.
+    UnknownTimeZone {
+        /// Its name.
+        name: String,
+    },
+    /// A character set that this server does not take.
+    UnknownCharacterSet {
+        /// Its name.
+        name: String,
+    },
+    /// A collation that this server does not have.
+    UnknownCollation {
+        /// Its name.
+        name: String,
+    },
+    /// A collation of another character set.
+    CollationMismatch {
+        /// The collation.
+        collation: String,
+        /// The character set.
+        charset: &'static str,
+    },
+    /// Something that no user may do here.
+    PrivilegeNeeded {
+        /// What MySQL would call the privilege for it.
+        privilege: &'static str,
+        /// What to do instead.
+        hint: &'static str,
+    },
     /// A column in an expression that has none.
     UnknownColumn {
         /// The name.
@@ -441,6 +492,35 @@ impl fmt::Display for Error {
             Error::WrongValue { name, value } => {
                 write!(f, "Variable '{name}' can't be set to the value of '{value}'")
             }
+            Error::WrongType { name } => write!(f, "Incorrect argument type to variable '{name}'"),
+            Error::OtherScope { name, scope } => {
+                write!(f, "Variable '{name}' is a {scope} variable")
+            }
+            Error::GlobalVariable { name } => {
+                write!(
+                    f,
+                    "Variable '{name}' is a GLOBAL variable and should be set with SET GLOBAL"
+                )
+            }
+            Error::SessionVariable { name } => {
+                write!(
+                    f,
+                    "Variable '{name}' is a SESSION variable and can't be used with SET GLOBAL"
+                )
+            }
+            Error::UnknownTimeZone { name } => {
+                write!(f, "Unknown or incorrect time zone: '{name}'")
+            }
+            Error::UnknownCharacterSet { name } => write!(f, "Unknown character set: '{name}'"),
+            Error::UnknownCollation { name } => write!(f, "Unknown collation: '{name}'"),
+            Error::CollationMismatch { collation, charset } => {
+                write!(f, "COLLATION '{collation}' is not valid for CHARACTER SET '{charset}'")
+            }
+            Error::PrivilegeNeeded { privilege, .. } => write!(
+                f,
+                "Access denied; you need (at least one of) the {privilege} privilege(s) for this \
+                 operation"
+            ),
             Error::UnknownColumn { name } => write!(f, "Unknown column '{name}'"),
             Error::DifferentColumns => {
                 f.write_str("The used SELECT statements have a different number of columns")
@@ -514,7 +594,16 @@ impl Error {
             Error::AccessDenied { .. } | Error::BadLink { .. } => code(1045, "28000"),
             Error::UnknownVariable { .. } => code(1193, "HY000"),
             Error::ReadOnlyVariable { .. } => code(1238, "HY000"),
+            Error::OtherScope { .. } => code(1238, "HY000"),
             Error::WrongValue { .. } => code(1231, "42000"),
+            Error::WrongType { .. } => code(1232, "42000"),
+            Error::GlobalVariable { .. } => code(1229, "HY000"),
+            Error::SessionVariable { .. } => code(1228, "HY000"),
+            Error::UnknownTimeZone { .. } => code(1298, "HY000"),
+            Error::UnknownCharacterSet { .. } => code(1115, "42000"),
+            Error::UnknownCollation { .. } => code(1273, "HY000"),
+            Error::CollationMismatch { .. } => code(1253, "42000"),
+            Error::PrivilegeNeeded { .. } => code(1227, "42000"),
             Error::UnknownColumn { .. } => code(1054, "42S22"),
             Error::DifferentColumns => code(1222, "21000"),
             Error::UnknownFunction { .. } => code(1305, "42000"),
@@ -586,6 +675,10 @@ impl Error {
                 Some("restore the object, or DROP what it describes".to_owned())
             }
             Error::UnknownVariable { .. } => Some("SHOW VARIABLES lists what exists".to_owned()),
+            Error::UnknownCharacterSet { .. } => {
+                Some("everything is UTF-8 here: SET NAMES utf8mb4".to_owned())
+            }
+            Error::PrivilegeNeeded { hint, .. } => Some((*hint).to_owned()),
             Error::NoDatabase => Some("USE default, or write db.stage".to_owned()),
             Error::InsecureTransport => {
                 Some("connect by TLS, as with mysql --ssl-mode=REQUIRED, or by https".to_owned())
@@ -607,6 +700,13 @@ impl Error {
             | Error::AccessDenied { .. }
             | Error::ReadOnlyVariable { .. }
             | Error::WrongValue { .. }
+            | Error::WrongType { .. }
+            | Error::OtherScope { .. }
+            | Error::GlobalVariable { .. }
+            | Error::SessionVariable { .. }
+            | Error::UnknownTimeZone { .. }
+            | Error::UnknownCollation { .. }
+            | Error::CollationMismatch { .. }
             | Error::UnknownColumn { .. }
             | Error::DifferentColumns
             | Error::UnknownFunction { .. }

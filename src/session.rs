@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use crate::error::{Error, Result};
 use crate::instance::Instance;
@@ -20,7 +21,7 @@ use crate::stage::definition::Definition;
 use crate::stage::files::Files;
 use crate::stage::name::{DEFAULT_DATABASE, StageName};
 use crate::stage::{Created, IfExists, Listed};
-use crate::statement::variables::{Scope, Variables};
+use crate::statement::variables::Variables;
 use crate::statement::{self, Statement};
 use crate::tls::Cipher;
 
@@ -150,6 +151,8 @@ pub struct Session {
     pub database: Option<String>,
     /// What it has set.
     pub variables: Variables,
+    /// When the present statement began: `NOW()` is the same all through it.
+    pub now: Timestamp,
     /// The parameters of the prepared statement that runs, if it takes them as they are.
     pub parameters: Vec<Value>,
     /// What became of each file of the last `PUT`: the rows of `SHOW LAST TRANSFER`.
@@ -168,6 +171,7 @@ impl Session {
             peer,
             database: Some(DEFAULT_DATABASE.to_owned()),
             variables: Variables::default(),
+            now: Timestamp::now(),
             parameters: Vec::new(),
             last_transfer: Vec::new(),
             warnings: Vec::new(),
@@ -178,6 +182,7 @@ impl Session {
     /// Runs one statement (one trailing `;` allowed).
     pub async fn execute(&mut self, sql: &str, files: &mut dyn ClientFiles) -> Result<Outcome> {
         let started = Instant::now();
+        self.now = Timestamp::now();
         let parsed = Statement::parse(sql);
         let (kind, text) = match &parsed {
             Ok(statement) => (statement.kind(), statement.to_string()),
@@ -246,7 +251,7 @@ impl Session {
 
     /// Whether `autocommit` is on.
     pub fn autocommit(&self) -> bool {
-        let value = self.variables.get(self, Scope::Session, "autocommit");
+        let value = self.variables.get(self, None, "autocommit");
         !matches!(value, Ok(Value::Int(0)))
     }
 

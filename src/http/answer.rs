@@ -70,6 +70,14 @@ fn status(error: &Error) -> StatusCode {
         | Error::UnknownVariable { .. }
         | Error::ReadOnlyVariable { .. }
         | Error::WrongValue { .. }
+        | Error::WrongType { .. }
+        | Error::OtherScope { .. }
+        | Error::GlobalVariable { .. }
+        | Error::SessionVariable { .. }
+        | Error::UnknownTimeZone { .. }
+        | Error::UnknownCharacterSet { .. }
+        | Error::UnknownCollation { .. }
+        | Error::CollationMismatch { .. }
         | Error::UnknownColumn { .. }
         | Error::DifferentColumns
         | Error::UnknownFunction { .. }
@@ -87,6 +95,7 @@ fn status(error: &Error) -> StatusCode {
         Error::UrlNotAllowed { .. }
         | Error::ProtectedDatabase { .. }
         | Error::InsecureTransport
+        | Error::PrivilegeNeeded { .. }
         | Error::BadLink { .. } => StatusCode::FORBIDDEN,
         Error::UnknownStage { .. }
         | Error::UnknownDatabase { .. }

@@ -3,6 +3,9 @@
 //! A location (`@s/a--b`, `@s/#x`, `@s/*.csv`) and a `file://` URI contain what MySQL takes for
 //! comments. So they are cut out here: each is replaced by as many `_` as it has characters, which
 //! every tokenizer reads as one word, and lines and columns stay true.
+//!
+//! What stands in `/*!40101 ... */` counts if that version is not above ours. Then the frame becomes
+//! blanks, anywhere in a statement; else the whole does.
 
 use crate::sql::literal::is_name_char;
 
@@ -43,6 +46,9 @@ pub enum Mode {
     Stage,
 }
 
+/// The version that we announce, as version comments write it: 8.4.6.
+const VERSION: u32 = 80_406;
+
 /// More leading words than any statement needs to be recognised.
 const MAX_WORDS: usize = 8;
 
@@ -58,6 +64,7 @@ pub fn scan(text: &str, mode: Mode) -> Scan<'_> {
         places: Vec::new(),
         words: Vec::new(),
         leading: true,
+        open_versions: 0,
         parameters: Vec::new(),
     };
     let end = scanner.run();
@@ -82,6 +89,8 @@ struct Scanner<'a> {
     places: Vec<Place<'a>>,
     words: Vec<String>,
     leading: bool,
+    /// How many `/*!` wait for their `*/`.
+    open_versions: usize,
     parameters: Vec<usize>,
 }
 
@@ -95,7 +104,10 @@ impl<'a> Scanner<'a> {
                 '#' => self.line_comment(),
                 '-' if self.is_dash_comment() => self.line_comment(),
                 '/' if self.rest().starts_with("/*") => self.block_comment(),
-                '*' if self.rest().starts_with("*/") => self.copy_n(2),
+                '*' if self.open_versions > 0 && self.rest().starts_with("*/") => {
+                    self.open_versions -= 1;
+                    self.blank_n(2);
+                }
                 '\'' | '"' => self.quoted(c, true),
                 '`' => self.quoted(c, false),
                 '@' if self.mode == Mode::Stage => self.location(),
@@ -147,6 +159,19 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Takes a character that no tokenizer is to see; the lines stay.
+    fn blank(&mut self) {
+        if let Some(c) = self.advance() {
+            self.masked.push(if c == '\n' { '\n' } else { ' ' });
+        }
+    }
+
+    fn blank_n(&mut self, n: usize) {
+        for _ in 0..n {
+            self.blank();
+        }
+    }
+
     fn copy_while(&mut self, keep: impl Fn(char) -> bool) {
         while self.peek().is_some_and(&keep) {
             self.copy();
@@ -166,17 +191,41 @@ impl<'a> Scanner<'a> {
 
     /// `/* ... */` is passed over; of `/*!40101 ... */` only the frame is, for its contents count.
     fn block_comment(&mut self) {
-        self.copy_n(2);
-        if self.peek() == Some('!') {
-            self.copy();
-            self.copy_while(|c| c.is_ascii_digit());
-            return;
+        if let Some(version) = self.rest().strip_prefix("/*!") {
+            let digits = version.chars().take_while(char::is_ascii_digit).take(6).count();
+            let digits = if digits < 5 { 0 } else { digits };
+            let wanted = version.get(..digits).and_then(|digits| digits.parse::<u32>().ok());
+            if wanted.is_none_or(|wanted| wanted <= VERSION) {
+                self.open_versions += 1;
+                return self.blank_n("/*!".len() + digits);
+            }
+            return self.skip_newer();
         }
+        self.copy_n(2);
         while self.peek().is_some() {
             if self.rest().starts_with("*/") {
                 return self.copy_n(2);
             }
             self.copy();
+        }
+    }
+
+    /// What is for a newer server. A comment inside it does not end it.
+    fn skip_newer(&mut self) {
+        let mut depth = 0_usize;
+        while self.peek().is_some() {
+            if self.rest().starts_with("/*") {
+                depth += 1;
+                self.blank_n(2);
+            } else if self.rest().starts_with("*/") {
+                depth -= 1;
+                self.blank_n(2);
+                if depth == 0 {
+                    return;
+                }
+            } else {
+                self.blank();
+            }
         }
     }
 
@@ -329,6 +378,23 @@ mod tests {
         assert_eq!(words("/*!40101 SET NAMES utf8 */"), "SET NAMES UTF8");
         assert_eq!(words("'LIST'"), "");
         assert_eq!(words("SHOW STAGES = LIKE"), "SHOW STAGES");
+    }
+
+    #[test]
+    fn a_version_comment_counts_up_to_our_version() {
+        let masked =
+            |text| scan(text, Mode::Plain).masked.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(masked("SELECT /*!40101 1 + */ 2"), "SELECT 1 + 2");
+        assert_eq!(masked("SELECT /*! 1 + */ 2 /*!80406+ 3*/"), "SELECT 1 + 2 + 3");
+        assert_eq!(masked("SELECT /*!80407 1 + /* x */ ? */ 2"), "SELECT 2");
+        assert_eq!(masked("SELECT /*!999999 1 + */ 2 /*!100100 x"), "SELECT 2");
+        assert_eq!(masked("SELECT 2 */ 1"), "SELECT 2 */ 1");
+        assert!(scan("SELECT /*!90000 ? */ 2", Mode::Plain).parameters.is_empty());
+        let text = "SELECT /*!90000 é\n */ '/*!40101 */'";
+        let found = scan(text, Mode::Plain).masked;
+        assert_eq!(found.chars().count(), text.chars().count());
+        assert!(found.ends_with("'/*!40101 */'"));
+        assert_eq!(places("LIST /*!40101 @s/*!99999.csv */"), ["@s/*!99999.csv"]);
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Names<'_> {
     fn lookup(&self, name: &Ident) -> Result<Value> {
         let text = &name.value;
         if let Some(variable) = text.strip_prefix("@@") {
-            return self.session.variables.get(self.session, Scope::Session, variable);
+            return self.session.variables.get(self.session, None, variable);
         }
         if let Some(variable) = text.strip_prefix('@') {
             return Ok(self.session.variables.user(variable));
@@ -142,7 +142,7 @@ impl Names<'_> {
                 _ => None,
             };
             if let Some(scope) = scope {
-                return self.session.variables.get(self.session, scope, &name.value);
+                return self.session.variables.get(self.session, Some(scope), &name.value);
             }
         }
         match parts.last() {

@@ -16,6 +16,7 @@ use crate::sql::scan::{Mode, Scan, scan};
 
 pub mod alter_stage;
 pub mod call_stage_put;
+pub mod charset;
 pub mod copy_files;
 pub mod create_database;
 pub mod create_stage;

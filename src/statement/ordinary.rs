@@ -30,12 +30,12 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
         return Err(Error::EmptyQuery);
     }
     // `(SELECT 1)` begins with no word.
-    if !ANSWERED.contains(&first) && !scan.statement.trim_start().starts_with('(') {
+    if !ANSWERED.contains(&first) && !scan.masked.trim_start().starts_with('(') {
         return Err(unknown(scan));
     }
     let dialect = StageDialect::default();
     let mut parser =
-        Parser::new(&dialect).try_with_sql(scan.statement).map_err(|e| broken(scan, &e))?;
+        Parser::new(&dialect).try_with_sql(&scan.masked).map_err(|e| broken(scan, &e))?;
     let ast = parser.parse_statement().map_err(|e| broken(scan, &e))?;
     let next = parser.peek_token();
     if next.token != sqlparser::tokenizer::Token::EOF {
