@@ -15,6 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use rustls::{ProtocolVersion, RootCertStore, ServerConfig};
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{Accept, TlsAcceptor};
@@ -32,6 +33,8 @@ const KEY_FILE: &str = "tls-key.pem";
 /// The server's side of TLS: its certificate, and whom it takes.
 pub struct Tls {
     acceptor: TlsAcceptor,
+    /// SHA-256 of the certificate.
+    fingerprint: [u8; 32],
 }
 
 /// The versions that are spoken, as MySQL names them.
@@ -50,6 +53,7 @@ impl Tls {
             }
         };
         let chain = certificates(cert)?;
+        let fingerprint = chain.first().map(Sha256::digest).unwrap_or_default().into();
         let own = PrivateKeyDer::from_pem_file(key).map_err(|why| unusable(key, &why))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let clients: Arc<dyn ClientCertVerifier> = match &config.tls.client_ca {
@@ -62,7 +66,12 @@ impl Tls {
             .with_client_cert_verifier(clients)
             .with_single_cert(chain, own)
             .map_err(|why| unusable(cert, &why))?;
-        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(settings)) })
+        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(settings)), fingerprint })
+    }
+
+    /// SHA-256 of the certificate.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
     }
 }
 

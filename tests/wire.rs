@@ -218,16 +218,6 @@ fn small_commands_have_the_answers_of_mysql() {
 }
 
 #[test]
-fn another_user_needs_another_connection() {
-    let server = Server::start();
-    let mut client = Client::connect(server.addr);
-    client.command(b"\x11root\0\0default\0");
-    let refusal = client.read_refusal();
-    assert_eq!((refusal.code, refusal.message.as_str()), (1047, "Unknown command COM_CHANGE_USER"));
-    assert!(client.is_closed());
-}
-
-#[test]
 fn a_packet_beyond_the_limit_is_dropped() {
     let limits = Limits { max_allowed_packet: 1 << 20, ..Limits::default() };
     let server = Server::with_limits(limits);

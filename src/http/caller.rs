@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::access::ROOT;
+use crate::access::{REFUSAL_DELAY, ROOT};
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::sql::location::{self, Location};
@@ -17,7 +17,11 @@ use crate::stage::files::Files;
 use crate::stage::name::{DEFAULT_DATABASE, StageName};
 
 /// Who asks: by basic authentication, or as `root` where that needs no password.
-pub(super) fn authenticate(instance: &Instance, ip: IpAddr, headers: &HeaderMap) -> Result<String> {
+pub(super) async fn authenticate(
+    instance: &Instance,
+    ip: IpAddr,
+    headers: &HeaderMap,
+) -> Result<String> {
     let denied = |user: &str, with_password| Error::AccessDenied {
         user: user.to_owned(),
         host: ip.to_string(),
@@ -36,7 +40,10 @@ pub(super) fn authenticate(instance: &Instance, ip: IpAddr, headers: &HeaderMap)
     });
     match basic {
         Some((user, password)) if instance.users.verify_clear(&user, ip, &password) => Ok(user),
-        Some((user, password)) => Err(denied(&user, !password.is_empty())),
+        Some((user, password)) => {
+            tokio::time::sleep(REFUSAL_DELAY).await;
+            Err(denied(&user, !password.is_empty()))
+        }
         None => Err(denied("", false)),
     }
 }

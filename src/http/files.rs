@@ -114,7 +114,7 @@ async fn find(
 ) -> Result<Found> {
     let area = Area::parse(stage);
     let Some(signature) = parameters.get(SIGNATURE) else {
-        let user = authenticate(instance, ip, &head.headers)?;
+        let user = authenticate(instance, ip, &head.headers).await?;
         let (files, _) = area.files(instance, &user).await?;
         return Ok(Found { files, path: file_path(path)? });
     };

@@ -74,7 +74,7 @@ async fn receive(
     headers: &HeaderMap,
     request: Request,
 ) -> Result<Answer> {
-    let user = authenticate(instance, ip, headers)?;
+    let user = authenticate(instance, ip, headers).await?;
     let stage_name = text(headers, STAGE_HEADERS)?.ok_or_else(|| Error::BadRequest {
         why: "The header 'x-databend-stage-name' (or 'stage_name') is missing".to_owned(),
     })?;

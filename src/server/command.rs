@@ -22,8 +22,8 @@ pub(super) enum Command {
     ProcessKill,
     /// `COM_PING`
     Ping,
-    /// `COM_CHANGE_USER`
-    ChangeUser,
+    /// `COM_CHANGE_USER`: a log-in in a form of its own.
+    ChangeUser(Bytes),
     /// `COM_STMT_PREPARE`
     Prepare(Bytes),
     /// `COM_STMT_EXECUTE`: null bitmap, types and values of the parameters.
@@ -62,7 +62,7 @@ impl Command {
             0x09 => Command::Statistics,
             0x0C => Command::ProcessKill,
             0x0E => Command::Ping,
-            0x11 => Command::ChangeUser,
+            0x11 => Command::ChangeUser(payload.slice(1..)),
             0x16 => Command::Prepare(payload.slice(1..)),
             0x17 => {
                 let id = fields.u32()?;

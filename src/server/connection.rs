@@ -10,7 +10,7 @@ use opensrv_mysql::{AsyncMysqlIntermediary, IntermediaryOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{Bounds, Encryption, GateHandle, Stream};
-use super::handshake::SALT;
+use super::handshake::{SALT, salt};
 use super::prepared::Statements;
 use super::shim::Shim;
 use crate::instance::Instance;
@@ -60,7 +60,7 @@ pub(super) async fn serve<S: Stream>(
         tls: Some(Arc::clone(&instance.tls)),
         required: instance.config.require_secure_transport,
     };
-    let gate = GateHandle::new(stream, bounds, encryption, salt, stop.idle.child_token());
+    let gate = GateHandle::new(stream, bounds, encryption, stop.idle.child_token());
     let mut connection = Connection {
         instance,
         id,
@@ -102,18 +102,4 @@ impl<S: Stream> Connection<S> {
         let options = IntermediaryOptions::default();
         AsyncMysqlIntermediary::run_with_options(Shim(self), reader, writer, &options).await
     }
-}
-
-/// A challenge for one log-in. Its bytes are printable, as MySQL's are: clients read it up to a
-/// NUL, and '$' separates the parts of stored passwords.
-fn salt() -> Result<[u8; SALT], getrandom::Error> {
-    let mut salt = [0; SALT];
-    getrandom::fill(&mut salt)?;
-    for byte in &mut salt {
-        *byte &= 0x7F;
-        if matches!(*byte, 0 | b'$') {
-            *byte += 1;
-        }
-    }
-    Ok(salt)
 }

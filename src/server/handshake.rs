@@ -10,8 +10,11 @@ use super::packet::{Fields, HEADER, Header};
 use super::reply::AUTOCOMMIT;
 use crate::error::{Error, Result};
 
-/// The method that every client knows, and the only one here.
+/// The method that every client knows; the greeting offers it.
 pub(super) const NATIVE_PASSWORD: &str = "mysql_native_password";
+
+/// The method that clients of MySQL 8 and later use where they may.
+pub(super) const SHA2_PASSWORD: &str = "caching_sha2_password";
 
 /// Bytes of the challenge.
 pub(super) const SALT: usize = 20;
@@ -46,10 +49,24 @@ pub(super) fn asks_for_tls(payload: &[u8]) -> bool {
     payload.len() == SSL_REQUEST && bits.has(Capabilities::SSL | Capabilities::PROTOCOL_41)
 }
 
-/// Asks for a proof by [`NATIVE_PASSWORD`]. Source: "Protocol::AuthSwitchRequest".
-pub(super) fn put_auth_switch(out: &mut BytesMut, salt: &[u8; SALT]) {
+/// A challenge for one log-in. Its bytes are printable, as MySQL's are: clients read it up to a
+/// NUL, and '$' separates the parts of stored passwords.
+pub(super) fn salt() -> Result<[u8; SALT], getrandom::Error> {
+    let mut salt = [0; SALT];
+    getrandom::fill(&mut salt)?;
+    for byte in &mut salt {
+        *byte &= 0x7F;
+        if matches!(*byte, 0 | b'$') {
+            *byte += 1;
+        }
+    }
+    Ok(salt)
+}
+
+/// Asks for a proof by another method. Source: "Protocol::AuthSwitchRequest".
+pub(super) fn put_auth_switch(out: &mut BytesMut, method: &str, salt: &[u8; SALT]) {
     out.put_u8(0xFE);
-    out.put_slice(NATIVE_PASSWORD.as_bytes());
+    out.put_slice(method.as_bytes());
     out.put_u8(0);
     out.put_slice(salt);
     out.put_u8(0);
@@ -107,24 +124,54 @@ impl HandshakeResponse {
             ..HandshakeResponse::default()
         };
         if capabilities.has(Capabilities::CONNECT_WITH_DB) {
-            let database = text(fields.until_nul_or_end())?;
-            response.database = (!database.is_empty()).then_some(database);
+            response.database = database(&mut fields)?;
         }
-        if capabilities.has(Capabilities::PLUGIN_AUTH) && !fields.is_empty() {
-            let plugin = text(fields.until_nul_or_end())?;
-            if !plugin.is_empty() {
-                response.plugin = plugin;
-            }
-        }
-        if capabilities.has(Capabilities::CONNECT_ATTRS) && !fields.is_empty() {
-            response.attributes = attributes(fields.lenenc_bytes()?)?;
-        }
+        response.read_rest(&mut fields)?;
         Ok(response)
     }
 
-    /// Whether `auth_response` is of no use here.
-    pub(super) fn needs_auth_switch(&self) -> bool {
-        self.plugin != NATIVE_PASSWORD
+    /// The method, and what the client says of itself.
+    fn read_rest(&mut self, fields: &mut Fields<'_>) -> Result<()> {
+        if self.capabilities.has(Capabilities::PLUGIN_AUTH) && !fields.is_empty() {
+            let plugin = text(fields.until_nul_or_end())?;
+            if !plugin.is_empty() {
+                self.plugin = plugin;
+            }
+        }
+        if self.capabilities.has(Capabilities::CONNECT_ATTRS) && !fields.is_empty() {
+            self.attributes = attributes(fields.lenenc_bytes()?)?;
+        }
+        Ok(())
+    }
+
+    /// What the client says when it wants to be somebody else: the payload of COM_CHANGE_USER
+    /// behind its first byte. Attributes stay where no others are sent.
+    pub(super) fn changed(&self, payload: &[u8]) -> Result<HandshakeResponse> {
+        let mut fields = Fields::of(payload);
+        let user = text(fields.until_nul()?)?;
+        let auth_response = match self.capabilities.has(Capabilities::SECURE_CONNECTION) {
+            true => {
+                let length = fields.u8()?;
+                fields.take(usize::from(length))?
+            }
+            false => fields.until_nul()?,
+        };
+        if user.len() > MAX_CREDENTIAL {
+            return Err(Error::MalformedPacket);
+        }
+        let mut response = HandshakeResponse {
+            capabilities: self.capabilities,
+            user,
+            auth_response: auth_response.to_vec(),
+            database: database(&mut fields)?,
+            plugin: NATIVE_PASSWORD.to_owned(),
+            attributes: self.attributes.clone(),
+        };
+        if !fields.is_empty() {
+            let _character_set = fields.u16()?;
+            response.read_rest(&mut fields)?;
+        }
+        Ok(response)
     }
 
     /// Whether the client understands reports of progress. Programs of MariaDB's that are older than
@@ -149,8 +196,8 @@ impl HandshakeResponse {
         packet.put_slice(&[0; 23]);
         packet.put_slice(self.user.as_bytes());
         packet.put_u8(0);
-        packet.put_u8(u8::try_from(self.auth_response.len()).unwrap_or(0));
-        packet.put_slice(&self.auth_response);
+        // The proof is not its business; without one it would ask for another.
+        packet.put_slice(b"\x01?");
         packet.put_slice(b"?\0");
         packet.put_slice(NATIVE_PASSWORD.as_bytes());
         packet.put_u8(0);
@@ -171,6 +218,11 @@ fn auth_response<'a>(fields: &mut Fields<'a>, capabilities: Capabilities) -> Res
     } else {
         fields.until_nul()
     }
+}
+
+fn database(fields: &mut Fields<'_>) -> Result<Option<String>> {
+    let database = text(fields.until_nul_or_end())?;
+    Ok((!database.is_empty()).then_some(database))
 }
 
 fn attributes(pairs: &[u8]) -> Result<BTreeMap<String, String>> {
@@ -237,7 +289,6 @@ mod tests {
         put_lenenc_bytes(&mut out, &pairs);
         let response = HandshakeResponse::parse(&out).expect("understood");
         assert_eq!(response.plugin, "caching_sha2_password");
-        assert!(response.needs_auth_switch());
         assert_eq!(response.attributes["_client_name"], "libmysql");
         assert_eq!(response.database, None);
         for end in 0..out.len() {

@@ -7,6 +7,7 @@ mod connection;
 mod gate;
 mod handshake;
 mod listener;
+mod login;
 mod packet;
 mod prepared;
 mod reply;

@@ -14,7 +14,8 @@ use super::capability::Capabilities;
 use super::command::{self, Command};
 use super::connection::Connection;
 use super::gate::{Stream, Writer};
-use super::handshake::SALT;
+use super::handshake::{HandshakeResponse, SALT};
+use super::login::LogIn;
 use super::reply::{Protocol, Reply};
 use super::upload::Client;
 use crate::error::{Error, Result};
@@ -44,20 +45,10 @@ impl<S: Stream> AsyncMysqlShim<Writer<S>> for Shim<'_, S> {
         self.0.salt
     }
 
-    async fn authenticate(&self, _plugin: &str, user: &[u8], salt: &[u8], proof: &[u8]) -> bool {
-        let user = String::from_utf8_lossy(user);
-        if self.0.instance.users.verify_native(&user, self.0.ip, salt, proof) {
-            return true;
-        }
-        let error = Error::AccessDenied {
-            user: user.into_owned(),
-            host: self.0.ip.to_string(),
-            with_password: !proof.is_empty(),
-        };
-        tracing::info!(connection = self.0.id, "{error}");
-        // opensrv will write an error of its own, which the gate drops.
-        self.0.gate.refuse(&error);
-        false
+    /// opensrv will write a refusal of its own, which the gate drops.
+    async fn authenticate(&self, _plugin: &str, _user: &[u8], _salt: &[u8], _proof: &[u8]) -> bool {
+        let client = self.0.gate.client();
+        self.0.log_in(&client).run().await
     }
 
     /// Called once, between the log-in and its answer.
@@ -108,6 +99,30 @@ fn never(command: &str) -> io::Error {
 }
 
 impl<S: Stream> Connection<S> {
+    fn log_in<'c>(&'c self, client: &'c HandshakeResponse) -> LogIn<'c, S> {
+        LogIn::new(&self.gate, &self.instance.users, self.ip, client, self.salt)
+    }
+
+    /// COM_CHANGE_USER. As with MySQL, one that fails is the connection's end.
+    async fn change_user(&mut self, payload: &[u8]) -> io::Result<()> {
+        let client = match self.gate.client().changed(payload) {
+            Ok(client) => client,
+            Err(error) => {
+                self.gate.refuse(&error);
+                return Ok(());
+            }
+        };
+        if !self.log_in(&client).run_again().await {
+            return Ok(());
+        }
+        if let Some(mut session) = self.session.take() {
+            session.close().await;
+        }
+        self.statements.clear();
+        self.gate.change_client(client);
+        self.begin_session().await
+    }
+
     async fn begin_session(&mut self) -> io::Result<()> {
         let client = self.gate.client();
         let local_files = client.capabilities.has(Capabilities::LOCAL_FILES);
@@ -131,7 +146,7 @@ impl<S: Stream> Connection<S> {
             self.gate.refuse(&error);
             return self.gate.flush().await;
         }
-        Reply::new(&self.gate).ok(&Done::default());
+        Reply::new(&self.gate).ok(&Done { affected: 0, info: self.gate.take_welcome() });
         self.gate.admit();
         Ok(())
     }
@@ -164,11 +179,7 @@ impl<S: Stream> Connection<S> {
                 reply.eof();
                 return Ok(());
             }
-            Command::ChangeUser => {
-                // As MySQL does after a COM_CHANGE_USER that fails.
-                self.gate.refuse(&unknown("COM_CHANGE_USER"));
-                return Ok(());
-            }
+            Command::ChangeUser(payload) => return self.change_user(&payload).await,
             Command::Ping | Command::Quit => Ok(()),
             Command::InitDb(name) => match utf8(&name) {
                 Ok(name) => session.use_database(name).await,

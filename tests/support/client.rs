@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use sha1::{Digest, Sha1};
+use sha2::Sha256;
 
 use super::line::Line;
 
@@ -138,6 +139,12 @@ pub struct Client {
     pub stream: Line,
     pub greeting: Greeting,
     capabilities: u32,
+    /// What the last proof was for.
+    pub salt: Vec<u8>,
+    /// What the server has asked for before it was content.
+    pub asked: Vec<String>,
+    /// What the log-in's OK says.
+    pub welcome: String,
     /// The number of the next packet.
     pub sequence: u8,
     files: Files,
@@ -176,6 +183,9 @@ impl Client {
                 plugin: String::new(),
             },
             capabilities: cap::PROTOCOL_41,
+            salt: Vec::new(),
+            asked: Vec::new(),
+            welcome: String::new(),
             sequence: 0,
             files: Box::new(|_| None),
             upload_packet: 16 * 1024,
@@ -186,6 +196,7 @@ impl Client {
             return Err(client.refusal(&payload));
         }
         client.greeting = greeting(&payload);
+        client.salt.clone_from(&client.greeting.salt);
         Ok(client)
     }
 
@@ -201,21 +212,50 @@ impl Client {
         self.capabilities = options.capabilities & self.greeting.capabilities;
         let answer = match &options.auth_response {
             Some(answer) => answer.clone(),
-            None => native_password(&options.password, &self.greeting.salt),
+            None => proof(&options.plugin, &options.password, &self.greeting.salt),
         };
         self.write(&handshake_response(options, &answer));
-        let mut payload = self.read();
-        if payload[0] == 0xFE {
-            let end = payload[1..].iter().position(|&b| b == 0).expect("a plugin") + 1;
-            assert_eq!(&payload[1..end], b"mysql_native_password");
-            let salt = payload[end + 1..].strip_suffix(b"\0").expect("a salt").to_vec();
-            self.write(&native_password(&options.password, &salt));
-            payload = self.read();
-        }
-        match payload[0] {
-            0x00 => Ok(()),
-            0xFF => Err(self.refusal(&payload)),
-            other => panic!("unexpected packet {other:#x}"),
+        self.prove(&options.password)
+    }
+
+    /// COM_CHANGE_USER, by the same options.
+    pub fn change_user(&mut self, options: &Options) -> Result<(), Refusal> {
+        let answer = match &options.auth_response {
+            Some(answer) => answer.clone(),
+            None => proof(&options.plugin, &options.password, &self.greeting.salt),
+        };
+        self.command(&change_user(options, &answer));
+        self.prove(&options.password)
+    }
+
+    /// Answers whatever the server asks of a log-in, and reads its verdict.
+    fn prove(&mut self, password: &str) -> Result<(), Refusal> {
+        self.asked.clear();
+        loop {
+            let payload = self.read();
+            match payload[0] {
+                0x00 => {
+                    if let Response::Ok { info, .. } = ok(&payload) {
+                        self.welcome = info;
+                    }
+                    return Ok(());
+                }
+                0xFE => {
+                    let end = payload[1..].iter().position(|&b| b == 0).expect("a method") + 1;
+                    let method = String::from_utf8(payload[1..end].to_vec()).expect("UTF-8");
+                    let salt = payload[end + 1..].strip_suffix(b"\0").expect("a salt").to_vec();
+                    self.write(&proof(&method, password, &salt));
+                    self.salt = salt;
+                    self.asked.push(method);
+                }
+                0x01 if payload[1..] == [3] => self.asked.push("nothing more".to_owned()),
+                0x01 if payload[1..] == [4] => {
+                    self.asked.push("the password".to_owned());
+                    self.write(format!("{password}\0").as_bytes());
+                }
+                0xFF => return Err(self.refusal(&payload)),
+                other => panic!("unexpected packet {other:#x}"),
+            }
         }
     }
 
@@ -514,6 +554,40 @@ pub fn native_password(password: &str, salt: &[u8]) -> Vec<u8> {
     mask.update(salt);
     mask.update(Sha1::digest(once));
     once.iter().zip(mask.finalize()).map(|(a, b)| a ^ b).collect()
+}
+
+/// A proof by `caching_sha2_password`; empty for an empty password.
+pub fn sha2_password(password: &str, salt: &[u8]) -> Vec<u8> {
+    if password.is_empty() {
+        return Vec::new();
+    }
+    let once = Sha256::digest(password.as_bytes());
+    let mut mask = Sha256::new();
+    mask.update(Sha256::digest(once));
+    mask.update(salt);
+    once.iter().zip(mask.finalize()).map(|(a, b)| a ^ b).collect()
+}
+
+fn proof(method: &str, password: &str, salt: &[u8]) -> Vec<u8> {
+    match method {
+        "caching_sha2_password" => sha2_password(password, salt),
+        _ => native_password(password, salt),
+    }
+}
+
+/// The payload of a COM_CHANGE_USER.
+pub fn change_user(options: &Options, answer: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x11];
+    out.extend_from_slice(options.user.as_bytes());
+    out.push(0);
+    out.push(u8::try_from(answer.len()).expect("a short proof"));
+    out.extend_from_slice(answer);
+    out.extend_from_slice(options.database.as_deref().unwrap_or_default().as_bytes());
+    out.extend_from_slice(&[0, 45, 0]);
+    out.extend_from_slice(options.plugin.as_bytes());
+    out.push(0);
+    put_lenenc(&mut out, b"");
+    out
 }
 
 /// The payload of an SSLRequest.

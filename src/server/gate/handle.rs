@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::io::AsyncWrite;
 use tokio_util::io::poll_read_buf;
@@ -19,7 +19,7 @@ use super::{Bounds, Encryption, Gate, LOG_IN_LIMIT, Phase, Stream};
 use crate::error::{Error, Result};
 use crate::server::capability::Capabilities;
 use crate::server::command::Command;
-use crate::server::handshake::{HandshakeResponse, SALT};
+use crate::server::handshake::HandshakeResponse;
 use crate::session::Fed;
 use crate::tls::Cipher;
 
@@ -41,10 +41,9 @@ impl<S: Stream> GateHandle<S> {
         stream: S,
         bounds: Bounds,
         encryption: Encryption,
-        salt: [u8; SALT],
         stop: CancellationToken,
     ) -> GateHandle<S> {
-        GateHandle(Arc::new(Mutex::new(Gate::new(stream, bounds, encryption, salt, stop))))
+        GateHandle(Arc::new(Mutex::new(Gate::new(stream, bounds, encryption, stop))))
     }
 
     /// What opensrv reads from and writes to.
@@ -65,6 +64,44 @@ impl<S: Stream> GateHandle<S> {
     /// What both sides can do.
     pub(in crate::server) fn capabilities(&self) -> Capabilities {
         self.0.lock().client.capabilities
+    }
+
+    /// The client has become somebody else.
+    pub(in crate::server) fn change_client(&self, client: HandshakeResponse) {
+        self.0.lock().client = client;
+    }
+
+    /// Sends what waits and reads the client's next packet of a log-in; `None` if the client is
+    /// gone, or has been refused.
+    pub(in crate::server) async fn next_of_log_in(&self) -> Option<Bytes> {
+        {
+            let mut gate = self.0.lock();
+            let stalled = gate.bounds.stalled;
+            gate.restart_clock(stalled);
+        }
+        match poll_fn(|cx| self.0.lock().poll_log_in_packet(cx)).await {
+            Ok(Some(Ok(payload))) => Some(payload),
+            Ok(Some(Err(error))) => {
+                self.refuse(&error);
+                None
+            }
+            Ok(None) | Err(_) => None,
+        }
+    }
+
+    /// The certificate's, all zeros where there is none.
+    pub(in crate::server) fn fingerprint(&self) -> [u8; 32] {
+        self.0.lock().encryption.tls.as_ref().map(|tls| tls.fingerprint()).unwrap_or_default()
+    }
+
+    /// Sets what the OK of the log-in says.
+    pub(in crate::server) fn welcome(&self, info: String) {
+        self.0.lock().welcome = info;
+    }
+
+    /// What the OK of the log-in says.
+    pub(in crate::server) fn take_welcome(&self) -> String {
+        std::mem::take(&mut self.0.lock().welcome)
     }
 
     /// The log-in has succeeded: commands may come.
@@ -215,7 +252,7 @@ impl<S: Stream> GateHandle<S> {
     ) -> Self {
         let stop = CancellationToken::new();
         let bounds = Bounds::from(limits);
-        let gate = GateHandle::new(stream, bounds, Encryption::default(), [1; SALT], stop);
+        let gate = GateHandle::new(stream, bounds, Encryption::default(), stop);
         {
             let mut inner = gate.0.lock();
             inner.client = client;

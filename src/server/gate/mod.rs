@@ -35,7 +35,7 @@ pub(super) use self::handle::GateHandle;
 use self::inbound::{Arrival, Inbound};
 use self::outbound::Outbound;
 use super::command::Command;
-use super::handshake::{self, HandshakeResponse, SALT};
+use super::handshake::{self, HandshakeResponse};
 use super::packet::HEADER;
 use super::reply;
 use crate::config::Limits;
@@ -92,10 +92,9 @@ pub(super) struct Encryption {
 enum Phase {
     /// opensrv writes its greeting.
     Greeting,
-    /// The client answers the greeting; once it has, and was asked for another proof, its answer
-    /// waits here.
-    LogIn(Option<HandshakeResponse>),
-    /// The log-in is decided.
+    /// The client answers the greeting.
+    LogIn,
+    /// The log-in is decided; the client may be asked for more.
     Deciding,
     /// The client sends commands. `waiting`: for the next one.
     Commands { waiting: bool },
@@ -117,8 +116,9 @@ pub(super) struct Gate<S> {
     bounds: Bounds,
     clock: Clock,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
-    salt: [u8; SALT],
     client: HandshakeResponse,
+    /// What the OK of the log-in says.
+    welcome: String,
     /// Bytes for opensrv.
     handed: Bytes,
     /// opensrv's greeting, as far as it has written it.
@@ -134,13 +134,7 @@ pub(super) struct Gate<S> {
 }
 
 impl<S: Stream> Gate<S> {
-    fn new(
-        stream: S,
-        bounds: Bounds,
-        encryption: Encryption,
-        salt: [u8; SALT],
-        stop: CancellationToken,
-    ) -> Gate<S> {
+    fn new(stream: S, bounds: Bounds, encryption: Encryption, stop: CancellationToken) -> Gate<S> {
         Gate {
             stream: Wire::Plain(stream),
             unsent: false,
@@ -151,8 +145,8 @@ impl<S: Stream> Gate<S> {
             bounds,
             clock: Clock::new(bounds.log_in),
             stop: Box::pin(stop.cancelled_owned()),
-            salt,
             client: HandshakeResponse::default(),
+            welcome: String::new(),
             handed: Bytes::new(),
             greeting: BytesMut::new(),
             command: None,
@@ -164,7 +158,7 @@ impl<S: Stream> Gate<S> {
 
     /// The log-in as a whole has one deadline; later each wait has its own.
     fn restart_clock(&mut self, time: Duration) {
-        if !matches!(self.phase, Phase::Greeting | Phase::LogIn(_) | Phase::Deciding) {
+        if !matches!(self.phase, Phase::Greeting | Phase::LogIn | Phase::Deciding) {
             self.clock.restart(time);
         }
     }
@@ -198,7 +192,10 @@ impl<S: Stream> Gate<S> {
                     self.unsent = true;
                     self.blocked = false;
                 }
-                Poll::Ready(Ok(None)) => self.unsent = false,
+                Poll::Ready(Ok(None)) => {
+                    self.unsent = false;
+                    self.blocked = false;
+                }
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Err(self.broken(error.kind())));
                 }
@@ -290,49 +287,41 @@ impl<S: Stream> Gate<S> {
         }
     }
 
-    /// Reads the client's answer to the greeting, and its proof by the right method.
+    /// Reads the client's next packet of a log-in, after what waits has been sent.
+    fn poll_log_in_packet(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Result<Bytes>>>> {
+        ready!(self.poll_flush(cx))?;
+        self.poll_payload(cx, LOG_IN_LIMIT, self.outbound.sequence)
+    }
+
+    /// Reads the client's answer to the greeting, by TLS if it asks for that.
     fn poll_log_in(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.poll_flush(cx))?;
-            let expected = self.outbound.sequence;
-            let Some(payload) = ready!(self.poll_payload(cx, LOG_IN_LIMIT, expected))? else {
+            let Some(payload) = ready!(self.poll_log_in_packet(cx))? else {
                 return Poll::Ready(Ok(()));
             };
             if self.begin_encryption(&payload) {
                 continue;
             }
-            let Phase::LogIn(earlier) = &mut self.phase else { return Poll::Ready(Ok(())) };
-            let response = match (earlier.take(), payload) {
-                (Some(earlier), Ok(proof)) => {
-                    Ok(HandshakeResponse { auth_response: proof.to_vec(), ..earlier })
-                }
-                (None, Ok(payload)) => HandshakeResponse::parse(&payload),
-                (_, Err(error)) => Err(error),
-            };
-            let response = match self.encryption.required && !self.stream.is_secure() {
-                true => response.and(Err(Error::InsecureTransport)),
-                false => response,
-            };
+            let response = payload.and_then(|payload| HandshakeResponse::parse(&payload));
             match response {
-                Err(error) => {
-                    tracing::info!(%error, "a log-in was refused");
-                    self.refuse(&error);
-                    return Poll::Ready(Ok(()));
-                }
-                Ok(mut response) if response.needs_auth_switch() => {
-                    response.plugin = handshake::NATIVE_PASSWORD.to_owned();
-                    let salt = self.salt;
-                    self.packet(|out| handshake::put_auth_switch(out, &salt));
-                    self.phase = Phase::LogIn(Some(response));
-                }
-                Ok(response) => {
+                Ok(response) if self.stream.is_secure() || !self.encryption.required => {
                     self.handed = response.normalised();
                     self.client = response;
                     self.phase = Phase::Deciding;
-                    return Poll::Ready(Ok(()));
                 }
+                Ok(_) => self.refuse_log_in(&Error::InsecureTransport),
+                Err(error) => self.refuse_log_in(&error),
             }
+            return Poll::Ready(Ok(()));
         }
+    }
+
+    fn refuse_log_in(&mut self, error: &Error) {
+        tracing::info!(%error, "a log-in was refused");
+        self.refuse(error);
     }
 
     /// Encrypts the stream, if that is what the client has asked for. What came in one segment with
@@ -340,7 +329,7 @@ impl<S: Stream> Gate<S> {
     /// nothing but its own handshake.
     fn begin_encryption(&mut self, payload: &Result<Bytes>) -> bool {
         let asked = payload.as_ref().is_ok_and(|payload| handshake::asks_for_tls(payload));
-        let first = matches!(self.phase, Phase::LogIn(None)) && !self.stream.is_secure();
+        let first = !self.stream.is_secure();
         match &self.encryption.tls {
             Some(tls) if asked && first => {
                 self.stream.encrypt(tls, std::mem::take(&mut self.inbound.buffer).freeze());
@@ -418,7 +407,7 @@ impl<S: Stream> Gate<S> {
     fn poll_hand_on(&mut self, cx: &mut Context<'_>, to: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.handed.is_empty() {
             match self.phase {
-                Phase::LogIn(_) => ready!(self.poll_log_in(cx))?,
+                Phase::LogIn => ready!(self.poll_log_in(cx))?,
                 Phase::Commands { .. } => ready!(self.poll_command(cx))?,
                 Phase::Greeting | Phase::Deciding | Phase::Closing | Phase::Broken => {}
             }
@@ -444,7 +433,7 @@ impl<S: Stream> Gate<S> {
         greeting.advance(HEADER.min(greeting.len()));
         handshake::complete_greeting(&mut greeting, self.encryption.tls.is_some())?;
         self.packet(|out| out.put_slice(&greeting));
-        self.phase = Phase::LogIn(None);
+        self.phase = Phase::LogIn;
         Ok(())
     }
 
