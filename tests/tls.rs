@@ -179,7 +179,8 @@ fn nothing_goes_in_the_clear_where_that_is_forbidden() {
     let mut client = encrypted(&server);
     let options = Options { capabilities: cap::USUAL | cap::SSL, ..Options::default() };
     client.log_in(&options).expect("a log-in");
-    let answer = http::get(server.http_addr, "localhost", "/health", &[]);
+    assert_eq!(http::get(server.http_addr, "localhost", "/health", &[]).body, "ok\n");
+    let answer = http::get(server.http_addr, "localhost", "/metrics", &[]);
     assert_eq!(answer.status, 403);
     assert!(answer.body.contains("--require_secure_transport"), "{}", answer.body);
     assert!(health(server.http_addr, &certificate(&server)).ends_with("ok\n"));
