@@ -19,6 +19,7 @@
 //! `main → { server, http } → session → statement → { sql, access, transfer } → stage → rows`, and
 //! [`error`] for all. No arrow turns back: a stage never sees SQL, a statement never sees a socket.
 //! [`client`] is the other end of the wire: it uses [`sql`]'s quoting and [`transfer`]'s names alone.
+//! [`tls`] knows nobody; `server` and `http` encrypt by it.
 
 pub mod access;
 pub mod client;
