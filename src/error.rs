@@ -307,6 +307,48 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// A column's name that several tables of a query have.
+    AmbiguousColumn {
+        /// The name.
+        name: String,
+    },
+    /// Two tables of one `FROM` with one name.
+    SameTable {
+        /// The name.
+        name: String,
+    },
+    /// A query in the place of a table without a name.
+    NamelessTable,
+    /// A query in the place of one value that gives several rows.
+    SeveralRows,
+    /// A query in the place of one value that has several columns.
+    SeveralColumns,
+    /// `COUNT` and the like where there is no group of rows.
+    NoGroup,
+    /// A function with too many or too few arguments.
+    WrongArgumentCount {
+        /// The function.
+        name: String,
+    },
+    /// `KILL` of a connection that is not there.
+    UnknownConnection {
+        /// The number given.
+        id: u64,
+    },
+    /// `KILL` of another user's connection.
+    NotTheOwner {
+        /// The number given.
+        id: u64,
+    },
+    /// `SHOW GRANTS` for a user who is not there.
+    NoSuchGrant {
+        /// The user.
+        user: String,
+    },
+    /// `KILL QUERY` has ended the statement.
+    Interrupted,
+    /// `KILL CONNECTION` has ended the connection.
+    ConnectionKilled,
     /// The parts of a `UNION` differ in the number of columns.
     DifferentColumns,
     /// A function that does not exist.
@@ -522,6 +564,22 @@ impl fmt::Display for Error {
                  operation"
             ),
             Error::UnknownColumn { name } => write!(f, "Unknown column '{name}'"),
+            Error::AmbiguousColumn { name } => write!(f, "Column '{name}' is ambiguous"),
+            Error::SameTable { name } => write!(f, "Not unique table/alias: '{name}'"),
+            Error::NamelessTable => f.write_str("Every derived table must have its own alias"),
+            Error::SeveralRows => f.write_str("Subquery returns more than 1 row"),
+            Error::SeveralColumns => f.write_str("Operand should contain 1 column(s)"),
+            Error::NoGroup => f.write_str("Invalid use of group function"),
+            Error::WrongArgumentCount { name } => {
+                write!(f, "Incorrect parameter count in the call to native function '{name}'")
+            }
+            Error::UnknownConnection { id } => write!(f, "Unknown thread id: {id}"),
+            Error::NotTheOwner { id } => write!(f, "You are not owner of thread {id}"),
+            Error::NoSuchGrant { user } => {
+                write!(f, "There is no such grant defined for user '{user}'")
+            }
+            Error::Interrupted => f.write_str("Query execution was interrupted"),
+            Error::ConnectionKilled => f.write_str("Connection was killed"),
             Error::DifferentColumns => {
                 f.write_str("The used SELECT statements have a different number of columns")
             }
@@ -605,6 +663,18 @@ impl Error {
             Error::CollationMismatch { .. } => code(1253, "42000"),
             Error::PrivilegeNeeded { .. } => code(1227, "42000"),
             Error::UnknownColumn { .. } => code(1054, "42S22"),
+            Error::AmbiguousColumn { .. } => code(1052, "23000"),
+            Error::SameTable { .. } => code(1066, "42000"),
+            Error::NamelessTable => code(1248, "42000"),
+            Error::SeveralRows => code(1242, "21000"),
+            Error::SeveralColumns => code(1241, "21000"),
+            Error::NoGroup => code(1111, "HY000"),
+            Error::WrongArgumentCount { .. } => code(1582, "42000"),
+            Error::UnknownConnection { .. } => code(1094, "HY000"),
+            Error::NotTheOwner { .. } => code(1095, "HY000"),
+            Error::NoSuchGrant { .. } => code(1141, "42000"),
+            Error::Interrupted => code(1317, "70100"),
+            Error::ConnectionKilled => code(1927, "70100"),
             Error::DifferentColumns => code(1222, "21000"),
             Error::UnknownFunction { .. } => code(1305, "42000"),
             Error::NotPreparable => code(1295, "HY000"),
@@ -675,6 +745,9 @@ impl Error {
                 Some("restore the object, or DROP what it describes".to_owned())
             }
             Error::UnknownVariable { .. } => Some("SHOW VARIABLES lists what exists".to_owned()),
+            Error::UnknownConnection { .. } => {
+                Some("SHOW PROCESSLIST lists what exists".to_owned())
+            }
             Error::UnknownCharacterSet { .. } => {
                 Some("everything is UTF-8 here: SET NAMES utf8mb4".to_owned())
             }
@@ -708,6 +781,17 @@ impl Error {
             | Error::UnknownCollation { .. }
             | Error::CollationMismatch { .. }
             | Error::UnknownColumn { .. }
+            | Error::AmbiguousColumn { .. }
+            | Error::SameTable { .. }
+            | Error::NamelessTable
+            | Error::SeveralRows
+            | Error::SeveralColumns
+            | Error::NoGroup
+            | Error::WrongArgumentCount { .. }
+            | Error::NotTheOwner { .. }
+            | Error::NoSuchGrant { .. }
+            | Error::Interrupted
+            | Error::ConnectionKilled
             | Error::DifferentColumns
             | Error::UnknownFunction { .. }
             | Error::NotPreparable

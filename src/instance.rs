@@ -1,13 +1,14 @@
 //! What all connections share: the configuration, the stages, the users.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::access::Users;
 use crate::config::Config;
 use crate::error::Result;
+use crate::processes::Processes;
 use crate::stage::Stages;
 use crate::tls::Tls;
 
@@ -32,6 +33,10 @@ pub struct Instance {
     pub last_connection_id: AtomicU32,
     /// Connections that are open now.
     pub connections: AtomicUsize,
+    /// Those of them that have logged in, and what they do.
+    pub processes: Arc<Processes>,
+    /// Statements that were run.
+    pub statements: AtomicU64,
 }
 
 impl Instance {
@@ -50,6 +55,8 @@ impl Instance {
             started: Instant::now(),
             last_connection_id: AtomicU32::new(0),
             connections: AtomicUsize::new(0),
+            processes: Arc::default(),
+            statements: AtomicU64::new(0),
         }))
     }
 

@@ -28,6 +28,7 @@ pub mod error;
 pub mod http;
 pub mod instance;
 pub mod metrics;
+pub mod processes;
 pub mod rows;
 pub mod server;
 pub mod session;

@@ -23,6 +23,8 @@ pub enum Type {
     Bytes,
     /// `DATETIME(3)`, in UTC
     DateTime,
+    /// `TIME`
+    Time,
     /// The type of `NULL` in an expression.
     Null,
 }
@@ -67,6 +69,8 @@ pub enum Value {
     Bytes(Bytes),
     /// A moment, shown in UTC with milliseconds.
     DateTime(Timestamp),
+    /// A span of time in seconds, which may be negative.
+    Time(i64),
 }
 
 impl Value {
@@ -80,6 +84,7 @@ impl Value {
             Value::Text(_) => Type::Text,
             Value::Bytes(_) => Type::Bytes,
             Value::DateTime(_) => Type::DateTime,
+            Value::Time(_) => Type::Time,
         }
     }
 }
@@ -119,6 +124,12 @@ impl fmt::Display for Value {
             Value::Text(text) => f.write_str(text),
             Value::Bytes(bytes) => f.write_str(&String::from_utf8_lossy(bytes)),
             Value::DateTime(moment) => write!(f, "{}", moment.strftime("%Y-%m-%d %H:%M:%S.%3f")),
+            Value::Time(seconds) => {
+                let sign = if *seconds < 0 { "-" } else { "" };
+                let all = seconds.unsigned_abs();
+                let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
+                write!(f, "{sign}{hours:02}:{minutes:02}:{seconds:02}")
+            }
         }
     }
 }

@@ -8,12 +8,15 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
-use crate::rows::{Column, Done, Outcome, Row, Value};
+use crate::processes::{Running, Seat};
+use crate::rows::{Column, Done, Outcome, Row, RowStream, Value};
 use crate::sql::literal;
 use crate::sql::location::Area;
 use crate::sql::name::QualifiedName;
@@ -21,6 +24,7 @@ use crate::stage::definition::Definition;
 use crate::stage::files::Files;
 use crate::stage::name::{DEFAULT_DATABASE, StageName};
 use crate::stage::{Created, IfExists, Listed};
+use crate::statement::tables::{self, World};
 use crate::statement::variables::Variables;
 use crate::statement::{self, Statement};
 use crate::tls::Cipher;
@@ -159,13 +163,22 @@ pub struct Session {
     pub last_transfer: Vec<Row>,
     /// What `SHOW WARNINGS` shows: level, number, message.
     pub warnings: Vec<(&'static str, u16, String)>,
+    /// What `ROW_COUNT()` answers: what the last statement has changed, -1 behind rows.
+    pub row_count: i64,
+    /// What `FOUND_ROWS()` answers: the rows of the last `SELECT`.
+    pub found_rows: i64,
+    /// Its place among all connections.
+    seat: Seat,
     /// Its temporary stages. They hide others of the same name.
     temporary: Vec<Arc<Definition>>,
 }
 
 impl Session {
-    /// The state right after the log-in.
-    pub fn new(instance: Arc<Instance>, peer: Peer) -> Session {
+    /// The state right after the log-in. Who kills the connection cancels `killed`.
+    pub fn new(instance: Arc<Instance>, peer: Peer, killed: CancellationToken) -> Session {
+        let (user, host) = (peer.user.clone(), peer.ip.to_string());
+        let seat = instance.processes.enter(peer.connection_id, user, host, killed);
+        seat.uses(Some(DEFAULT_DATABASE));
         Session {
             instance,
             peer,
@@ -175,6 +188,9 @@ impl Session {
             parameters: Vec::new(),
             last_transfer: Vec::new(),
             warnings: Vec::new(),
+            row_count: 0,
+            found_rows: 0,
+            seat,
             temporary: Vec::new(),
         }
     }
@@ -189,13 +205,41 @@ impl Session {
             // What could not be read may hold a password anywhere.
             Err(_) => ("unknown", "(not understood)".to_owned()),
         };
+        let running = self.seat.run(text.clone(), self.database.as_deref());
         let outcome = match parsed {
-            Ok(statement) => statement.execute(self, files).await,
+            Ok(statement) => self.run(&statement, files, running).await,
             Err(error) => Err(error),
         };
+        self.seat.uses(self.database.as_deref());
+        self.instance.statements.fetch_add(1, Ordering::Relaxed);
         metrics::statement(kind, outcome.is_ok(), started.elapsed());
         self.log(&text, &outcome, started);
         outcome
+    }
+
+    /// Runs a statement until it ends or is killed. Whoever is dropped half-way has undone what it
+    /// did.
+    async fn run(
+        &mut self,
+        statement: &Statement,
+        files: &mut dyn ClientFiles,
+        running: Running,
+    ) -> Result<Outcome> {
+        let outcome = tokio::select! {
+            biased;
+            () = running.interrupted.cancelled() => Err(Error::Interrupted),
+            outcome = statement.execute(self, files) => outcome,
+        };
+        self.row_count = match &outcome {
+            Ok(Outcome::Done(done)) => i64::try_from(done.affected).unwrap_or(i64::MAX),
+            Ok(Outcome::Rows { .. } | Outcome::Nothing) | Err(_) => -1,
+        };
+        match outcome? {
+            Outcome::Rows { columns, rows } => {
+                Ok(Outcome::Rows { columns, rows: interruptible(rows, running) })
+            }
+            other @ (Outcome::Done(_) | Outcome::Nothing) => Ok(other),
+        }
     }
 
     /// Splits the first statement off a text of several. The rest is empty after the last one.
@@ -242,11 +286,20 @@ impl Session {
 
     /// `USE database`, `COM_INIT_DB`, and the database of a handshake.
     pub async fn use_database(&mut self, name: &str) -> Result<()> {
-        if !self.instance.stages.database_exists(name).await? {
+        let own = tables::is_schema(name);
+        if !own && !self.instance.stages.database_exists(name).await? {
             return Err(Error::UnknownDatabase { name: name.to_owned() });
         }
-        self.database = Some(name.to_owned());
+        self.database = Some(if own { name.to_lowercase() } else { name.to_owned() });
+        self.seat.uses(self.database.as_deref());
         Ok(())
+    }
+
+    /// The columns of a table of the current database: for `COM_FIELD_LIST`.
+    pub async fn table_columns(&self, table: &str) -> Result<Vec<Column>> {
+        let database = self.database.as_deref().ok_or(Error::NoDatabase)?;
+        let columns = World::of_server(self).await?.columns(database, table);
+        columns.ok_or_else(|| Error::UnknownTable { name: format!("{database}.{table}") })
     }
 
     /// Whether `autocommit` is on.
@@ -260,6 +313,21 @@ impl Session {
         let connections = self.instance.connections.load(Ordering::Relaxed);
         let uptime = self.instance.started.elapsed().as_secs();
         format!("Uptime: {uptime}  Threads: {connections}")
+    }
+
+    /// `KILL`: ends the statement that runs in a connection, or the connection.
+    pub fn kill(&self, id: u64, query_alone: bool) -> Result<()> {
+        let process = self.instance.processes.get(id).ok_or(Error::UnknownConnection { id })?;
+        if process.user != self.peer.user {
+            return Err(Error::NotTheOwner { id });
+        }
+        if query_alone {
+            process.interrupt();
+        } else {
+            process.kill();
+        }
+        // Who kills its own statement has killed this one.
+        if id == u64::from(self.peer.connection_id) { Err(Error::Interrupted) } else { Ok(()) }
     }
 
     /// `COM_RESET_CONNECTION`: temporary stages and variables go, log-in and database stay.
@@ -435,6 +503,21 @@ impl Session {
     }
 }
 
+/// Rows until their statement is killed, which then ends as a failure.
+fn interruptible(rows: RowStream, running: Running) -> RowStream {
+    stream::unfold(Some((rows, running)), |state| async {
+        let (mut rows, running) = state?;
+        let next = tokio::select! {
+            biased;
+            () = running.interrupted.cancelled() => Some(Err(Error::Interrupted)),
+            next = rows.next() => next,
+        }?;
+        let ended = next.is_err();
+        Some((next, (!ended).then_some((rows, running))))
+    })
+    .boxed()
+}
+
 fn listed_name(listed: &Listed) -> &StageName {
     match listed {
         Listed::Stage(definition) => &definition.name,
@@ -450,7 +533,7 @@ fn fill(sql: &str, places: &[usize], values: &[Value]) -> Result<String> {
         text.push_str(sql.get(from..*place).ok_or(Error::WrongParameters)?);
         text.push_str(&match value {
             Value::Text(text) => literal::text(text),
-            Value::DateTime(_) => literal::text(&value.to_string()),
+            Value::DateTime(_) | Value::Time(_) => literal::text(&value.to_string()),
             Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => literal::text(text),
                 Err(_) => literal::hex(bytes),

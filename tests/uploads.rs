@@ -37,6 +37,7 @@ macro_rules! on_every_storage {
 
 on_every_storage!(
     a_client_that_dies_leaves_nothing,
+    a_killed_upload_leaves_nothing,
     packets_of_every_size_make_the_same_file,
     files_that_end_with_a_full_packet_are_whole,
     the_next_command_in_the_place_of_a_file_is_executed,
@@ -93,6 +94,34 @@ fn send(client: &mut Client, sql: &str, content: &[u8], packet: usize) -> Respon
     client.upload_packet = packet;
     client.send_part(content);
     client.end_upload()
+}
+
+fn a_killed_upload_leaves_nothing(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let mut witness = Client::connect(world.server.addr);
+    done(&mut witness, "CREATE STAGE lake");
+    let before = world.stored();
+    let large = noise(2, 20 << 20);
+    let mut victim = Client::connect(world.server.addr);
+    let id = victim.greeting.connection_id;
+    for sent in [0, 100, large.len() / 2] {
+        victim.begin_upload(&put("/tmp/new", ""));
+        victim.send_part(&large[..sent]);
+        done(&mut witness, &format!("KILL QUERY {id}"));
+        // Nothing is told before the client has sent all.
+        victim.send_part(&large[sent..]);
+        assert_eq!(error(&victim.end_upload()).0, 1317, "{sent}");
+        usable(&mut victim);
+        until("nothing is left", || world.stored() == before);
+    }
+    // The next statement is another one.
+    assert_eq!(status(&send(&mut victim, &put("/tmp/a", ""), b"a", 4096)), uploaded(1));
+    witness.query("REMOVE @lake/a");
+    victim.begin_upload(&put("/tmp/new", ""));
+    victim.send_part(&large[..large.len() / 2]);
+    done(&mut witness, &format!("KILL {id}"));
+    assert!(victim.is_closed());
+    until("nothing is left", || world.stored() == before);
 }
 
 fn a_client_that_dies_leaves_nothing(storage: Storage) {

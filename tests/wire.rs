@@ -173,7 +173,6 @@ fn commands_that_are_not_there_are_refused_by_name() {
     let mut client = Client::connect(server.addr);
     for (command, name) in [
         (&b"\x12\0\0\0\0"[..], "COM_BINLOG_DUMP"),
-        (b"\x0C\x01\0\0\0", "COM_PROCESS_KILL"),
         (b"\x08", "COM_SHUTDOWN"),
         (b"\x77", "command 0x77"),
     ] {
@@ -182,10 +181,62 @@ fn commands_that_are_not_there_are_refused_by_name() {
     }
     assert_eq!(refused(&mut client, b"").0, 1835);
     assert_eq!(refused(&mut client, b"\x17\x01").0, 1835);
+    assert_eq!(refused(&mut client, b"\x0C\xFF\0\0\0").0, 1094);
     assert_eq!(refused(&mut client, b"\x04users\0").0, 1146);
     assert_eq!(refused(&mut client, b"\x1A\x09\0\0\0").0, 1243);
     assert_eq!(refused(&mut client, b"\x17\x09\0\0\0\0\x01\0\0\0").0, 1243);
     assert_eq!(refused(&mut client, b"\x1B\x07\0").0, 1047);
+}
+
+#[test]
+fn a_killed_connection_is_closed() {
+    let server = Server::start();
+    let mut client = Client::connect(server.addr);
+    for kill in ["KILL", "KILL CONNECTION"] {
+        let mut victim = Client::connect(server.addr);
+        ping(&mut victim);
+        let killed = client.query(&format!("{kill} {}", victim.greeting.connection_id));
+        assert!(matches!(killed[..], [Response::Ok { .. }]), "{killed:?}");
+        assert!(victim.is_closed());
+    }
+    // And by the old command.
+    let mut victim = Client::connect(server.addr);
+    let mut command = vec![0x0C];
+    command.extend(victim.greeting.connection_id.to_le_bytes());
+    client.command(&command);
+    assert_eq!(client.read(), OK);
+    assert!(victim.is_closed());
+    until("they have left", || {
+        let rows = client.query("SHOW PROCESSLIST");
+        matches!(&rows[..], [Response::Rows { rows, .. }] if rows.len() == 1)
+    });
+    // Who kills itself is told so.
+    let id = client.greeting.connection_id;
+    let [Response::Err(refusal)] = &client.query(&format!("KILL {id}"))[..] else {
+        panic!("an error")
+    };
+    assert_eq!(code(refusal), (1317, "70100"));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn the_fields_of_a_stage_are_those_of_its_files() {
+    let server = Server::start();
+    let mut client = Client::connect(server.addr);
+    client.query("CREATE STAGE lake");
+    client.command(b"\x04lake\0%");
+    let names: Vec<String> = (0..5)
+        .map(|_| {
+            let packet = client.read();
+            // A default that is NULL behind each.
+            assert_eq!(packet.last(), Some(&0xFB));
+            let length = usize::from(packet[7]);
+            String::from_utf8_lossy(&packet[8..8 + length]).into_owned()
+        })
+        .collect();
+    assert_eq!(names, ["name", "size", "md5", "last_modified", "creator"]);
+    assert_eq!(client.read()[0], 0xFE);
+    ping(&mut client);
 }
 
 #[test]

@@ -79,6 +79,15 @@ fn status(error: &Error) -> StatusCode {
         | Error::UnknownCollation { .. }
         | Error::CollationMismatch { .. }
         | Error::UnknownColumn { .. }
+        | Error::AmbiguousColumn { .. }
+        | Error::SameTable { .. }
+        | Error::NamelessTable
+        | Error::SeveralRows
+        | Error::SeveralColumns
+        | Error::NoGroup
+        | Error::WrongArgumentCount { .. }
+        | Error::Interrupted
+        | Error::ConnectionKilled
         | Error::DifferentColumns
         | Error::UnknownFunction { .. }
         | Error::NotPreparable
@@ -96,10 +105,13 @@ fn status(error: &Error) -> StatusCode {
         | Error::ProtectedDatabase { .. }
         | Error::InsecureTransport
         | Error::PrivilegeNeeded { .. }
+        | Error::NotTheOwner { .. }
         | Error::BadLink { .. } => StatusCode::FORBIDDEN,
         Error::UnknownStage { .. }
         | Error::UnknownDatabase { .. }
         | Error::UnknownTable { .. }
+        | Error::UnknownConnection { .. }
+        | Error::NoSuchGrant { .. }
         | Error::UnknownFile { .. } => StatusCode::NOT_FOUND,
         Error::StageExists { .. }
         | Error::DatabaseExists { .. }

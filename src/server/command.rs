@@ -19,7 +19,7 @@ pub(super) enum Command {
     /// `COM_STATISTICS`
     Statistics,
     /// `COM_PROCESS_KILL`
-    ProcessKill,
+    ProcessKill(u32),
     /// `COM_PING`
     Ping,
     /// `COM_CHANGE_USER`: a log-in in a form of its own.
@@ -60,7 +60,7 @@ impl Command {
             0x03 => Command::Query(payload.slice(1..)),
             0x04 => Command::FieldList(payload.slice_ref(fields.until_nul_or_end())),
             0x09 => Command::Statistics,
-            0x0C => Command::ProcessKill,
+            0x0C => Command::ProcessKill(fields.u32()?),
             0x0E => Command::Ping,
             0x11 => Command::ChangeUser(payload.slice(1..)),
             0x16 => Command::Prepare(payload.slice(1..)),

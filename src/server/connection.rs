@@ -13,6 +13,7 @@ use super::gate::{Bounds, Encryption, GateHandle, Stream};
 use super::handshake::{SALT, salt};
 use super::prepared::Statements;
 use super::shim::Shim;
+use crate::error::Error;
 use crate::instance::Instance;
 use crate::session::Session;
 
@@ -29,6 +30,8 @@ pub(super) struct Connection<S> {
     /// Whether a text may hold several statements: said in the handshake, changed by
     /// COM_SET_OPTION.
     pub(super) several: bool,
+    /// Cancelled by `KILL CONNECTION`.
+    pub(super) killed: CancellationToken,
 }
 
 /// How the server asks its connections to end.
@@ -70,10 +73,12 @@ pub(super) async fn serve<S: Stream>(
         session: None,
         statements: Statements::default(),
         several: false,
+        killed: CancellationToken::new(),
     };
     tracing::debug!(connection = id, %ip, "connected");
 
     let all = stop.all.child_token();
+    let killed = connection.killed.clone();
     let run = AssertUnwindSafe(connection.run()).catch_unwind();
     tokio::select! {
         biased;
@@ -85,7 +90,11 @@ pub(super) async fn serve<S: Stream>(
         },
         () = all.cancelled() => {
             tracing::info!(connection = id, "a statement was cut off");
-            connection.gate.cut_off();
+            connection.gate.cut_off(&Error::Shutdown);
+        }
+        () = killed.cancelled() => {
+            tracing::info!(connection = id, "killed");
+            connection.gate.cut_off(&Error::ConnectionKilled);
         }
     }
     if let Some(session) = &mut connection.session

@@ -100,6 +100,17 @@ impl<'g, S: Stream> Reply<'g, S> {
         self.gate.packet(|out| out.put_slice(text.as_bytes()));
     }
 
+    /// The answer to COM_FIELD_LIST: columns, each with its default, which is NULL here.
+    pub(super) fn fields(&self, columns: &[Column]) {
+        for column in columns {
+            self.gate.packet(|out| {
+                put_column(out, column);
+                out.put_u8(0xFB);
+            });
+        }
+        self.end_of_rows();
+    }
+
     /// The answer to COM_STMT_PREPARE. Source: "COM_STMT_PREPARE Response".
     pub(super) fn prepared(&self, id: u32, prepared: &Prepared) -> Result<()> {
         let too_many = |_| Error::WrongParameters;
@@ -275,6 +286,8 @@ impl Shape {
             Type::Double => Shape { ty: 0x05, decimals: ANY_DECIMALS, ..number(22, 0) },
             // `YYYY-MM-DD hh:mm:ss.fff`
             Type::DateTime => Shape { ty: 0x0C, decimals: 3, ..number(23, 0) },
+            // `-838:59:59`
+            Type::Time => Shape { ty: 0x0B, ..number(10, 0) },
             Type::Null => Shape { ty: 0x06, ..number(0, 0) },
             // The longest VARCHAR that MySQL has.
             Type::Text => Shape {

@@ -138,7 +138,8 @@ impl<S: Stream> Connection<S> {
         let attributes = &peer.attributes;
         let cipher = peer.cipher.as_ref().map(|cipher| &cipher.suite);
         tracing::debug!(connection = self.id, user = peer.user, ?attributes, cipher, "logged in");
-        let session = self.session.insert(Session::new(self.instance.clone(), peer));
+        let session =
+            self.session.insert(Session::new(self.instance.clone(), peer, self.killed.clone()));
         if let Some(database) = client.database
             && let Err(error) = session.use_database(&database).await
         {
@@ -191,11 +192,19 @@ impl<S: Stream> Connection<S> {
                 session.reset().await
             }
             Command::FieldList(table) => {
-                Err(Error::UnknownTable { name: String::from_utf8_lossy(&table).into_owned() })
+                let columns = match utf8(&table) {
+                    Ok(table) => session.table_columns(table).await,
+                    Err(error) => Err(error),
+                };
+                match columns {
+                    Ok(columns) => reply.fields(&columns),
+                    Err(error) => reply.err(&error),
+                }
+                return Ok(());
             }
             Command::Fetch(id) => Err(Error::UnknownPrepared { id }),
             Command::SetOption(option) => Err(unknown(&format!("COM_SET_OPTION {option}"))),
-            Command::ProcessKill => Err(unknown("COM_PROCESS_KILL")),
+            Command::ProcessKill(id) => session.kill(u64::from(id), false),
             Command::Unknown(byte) => Err(unknown(&command::name(byte))),
             Command::Malformed(error) => Err(error),
         };

@@ -22,7 +22,9 @@ pub(super) fn put_text_row(out: &mut BytesMut, row: &Row) {
             Value::Null => out.put_u8(NULL),
             Value::Text(text) => put_lenenc_bytes(out, text.as_bytes()),
             Value::Bytes(bytes) => put_lenenc_bytes(out, bytes),
-            Value::Int(_) | Value::UInt(_) | Value::DateTime(_) => put_short(out, value),
+            Value::Int(_) | Value::UInt(_) | Value::DateTime(_) | Value::Time(_) => {
+                put_short(out, value);
+            }
             Value::Double(_) => put_lenenc_bytes(out, value.to_string().as_bytes()),
         }
     }
@@ -67,6 +69,7 @@ fn put_binary(out: &mut BytesMut, column: &Column, value: &Value) -> Result<()> 
         (Type::Int | Type::UInt, Value::UInt(number)) => out.put_u64_le(*number),
         (Type::Double, Value::Double(number)) => out.put_f64_le(*number),
         (Type::DateTime, Value::DateTime(moment)) => put_datetime(out, *moment),
+        (Type::Time, Value::Time(seconds)) => put_time(out, *seconds),
         (Type::Text | Type::Bytes, Value::Text(text)) => put_lenenc_bytes(out, text.as_bytes()),
         (Type::Text | Type::Bytes, Value::Bytes(bytes)) => put_lenenc_bytes(out, bytes),
         (Type::Text, other) => put_lenenc_bytes(out, other.to_string().as_bytes()),
@@ -89,6 +92,20 @@ fn put_datetime(out: &mut BytesMut, moment: Timestamp) {
     }
     if millis != 0 {
         out.put_u32_le(millis * 1000);
+    }
+}
+
+fn put_time(out: &mut BytesMut, seconds: i64) {
+    let all = seconds.unsigned_abs();
+    let byte = |part: u64| u8::try_from(part).unwrap_or_default();
+    put_lenenc(out, if all == 0 { 0 } else { 8 });
+    if all == 0 {
+        return;
+    }
+    out.put_u8(u8::from(seconds < 0));
+    out.put_u32_le(u32::try_from(all / 86_400).unwrap_or(u32::MAX));
+    for part in [all / 3600 % 24, all / 60 % 60, all % 60] {
+        out.put_u8(byte(part));
     }
 }
 

@@ -11,6 +11,7 @@ use sqlparser::ast::{Expr, Statement};
 use sqlparser::dialect::{Dialect, MySqlDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 /// MySQL's dialect, extended by what is read above it.
 #[derive(Debug, Default, Clone, Copy)]
@@ -95,6 +96,30 @@ impl Dialect for StageDialect {
         supports_update_order_by,
         supports_user_host_grantee,
     }
+}
+
+/// A parser of a text. What MySQL allows and `sqlparser` does not know is taken out: the character set
+/// in `CAST(x AS CHAR CHARACTER SET utf8mb4)`, for there is one here.
+pub fn parser<'d>(dialect: &'d StageDialect, text: &str) -> Result<Parser<'d>, ParserError> {
+    let tokens = Tokenizer::new(dialect, text).tokenize_with_location()?;
+    let mut kept: Vec<TokenWithSpan> =
+        tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
+    let is_word = |token: Option<&TokenWithSpan>, wanted: &str| {
+        matches!(token.map(|token| &token.token), Some(Token::Word(word))
+            if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+    };
+    let mut at = 0;
+    while at < kept.len() {
+        let found = is_word(kept.get(at), "CHARACTER")
+            && is_word(kept.get(at + 1), "SET")
+            && matches!(kept.get(at + 2).map(|token| &token.token), Some(Token::Word(_)));
+        if found {
+            kept.drain(at..at + 3);
+        } else {
+            at += 1;
+        }
+    }
+    Ok(Parser::new(dialect).with_tokens_with_locations(kept))
 }
 
 #[cfg(test)]

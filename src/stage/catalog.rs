@@ -31,8 +31,8 @@ use crate::stage::seal::Seal;
 /// that somebody else's change went through.
 const TRIES: usize = 100;
 
-/// A database of the server's own.
-const INFORMATION_SCHEMA: &str = "information_schema";
+/// Databases of the server's own, whether it has something in them or not.
+const RESERVED: &[&str] = &["information_schema", "mysql", "performance_schema", "sys"];
 
 /// What `CREATE STAGE` does when the stage is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -480,7 +480,8 @@ fn damage(name: &StageName, number: u64, damaged: Damaged) -> Error {
 }
 
 fn unprotected(database: &str) -> Result<()> {
-    if database == DEFAULT_DATABASE || database.eq_ignore_ascii_case(INFORMATION_SCHEMA) {
+    let reserved = RESERVED.iter().any(|name| database.eq_ignore_ascii_case(name));
+    if database == DEFAULT_DATABASE || reserved {
         return Err(Error::ProtectedDatabase { name: database.to_owned() });
     }
     Ok(())

@@ -95,14 +95,15 @@ impl List {
                     (Ok(entry), Some(pattern)) => pattern.matches(&entry.path),
                     (Ok(_), None) | (Err(_), _) => true,
                 };
-                std::future::ready(keep.then(|| entry.map(to_row)))
+                std::future::ready(keep.then(|| entry.map(row)))
             })
             .boxed();
         Ok(Outcome::Rows { columns: columns(), rows })
     }
 }
 
-fn to_row(entry: Entry) -> Row {
+/// One file as a row.
+pub fn row(entry: Entry) -> Row {
     vec![
         Value::Text(entry.path),
         Value::UInt(entry.size),

@@ -26,6 +26,7 @@ pub mod drop_stage;
 pub mod expression;
 pub mod file_format;
 pub mod get;
+pub mod kill;
 pub mod list;
 pub mod ordinary;
 pub mod presign;
@@ -34,13 +35,17 @@ pub mod put;
 pub mod remove;
 pub mod select;
 pub mod set;
+pub mod show;
+pub mod show_create;
 pub mod show_create_stage;
 pub mod show_databases;
 pub mod show_diagnostics;
+pub mod show_grants;
 pub mod show_last_transfer;
 pub mod show_stages;
-pub mod show_tables;
 pub mod show_variables;
+pub mod tables;
+pub mod transaction;
 pub mod use_database;
 pub mod variables;
 
@@ -53,18 +58,21 @@ use describe_stage::DescribeStage;
 use drop_database::DropDatabase;
 use drop_stage::DropStage;
 use get::Get;
+use kill::Kill;
 use list::List;
 use presign::Presign;
 use put::Put;
 use remove::Remove;
 use select::Select;
 use set::Set;
+use show::Show;
+use show_create::ShowCreate;
 use show_create_stage::ShowCreateStage;
 use show_databases::ShowDatabases;
 use show_diagnostics::ShowDiagnostics;
+use show_grants::ShowGrants;
 use show_last_transfer::ShowLastTransfer;
 use show_stages::ShowStages;
-use show_tables::ShowTables;
 use show_variables::ShowVariables;
 use use_database::UseDatabase;
 
@@ -89,6 +97,8 @@ pub enum Statement {
     DropStage(DropStage),
     /// `GET`
     Get(Get),
+    /// `KILL`
+    Kill(Box<Kill>),
     /// `LIST`
     List(List),
     /// `PRESIGN`
@@ -97,22 +107,26 @@ pub enum Statement {
     Put(Put),
     /// `REMOVE`
     Remove(Remove),
-    /// `SELECT` without a table
+    /// `SELECT`
     Select(Box<Select>),
     /// `SET`
     Set(Set),
+    /// `SHOW TABLES`, `SHOW ENGINES`, `DESCRIBE` ...
+    Show(Box<Show>),
+    /// `SHOW CREATE TABLE`, `SHOW CREATE DATABASE`
+    ShowCreate(ShowCreate),
     /// `SHOW CREATE STAGE`
     ShowCreateStage(ShowCreateStage),
     /// `SHOW DATABASES`
     ShowDatabases(ShowDatabases),
     /// `SHOW WARNINGS`, `SHOW ERRORS`
     ShowDiagnostics(ShowDiagnostics),
+    /// `SHOW GRANTS`
+    ShowGrants(ShowGrants),
     /// `SHOW LAST TRANSFER`
     ShowLastTransfer(ShowLastTransfer),
     /// `SHOW STAGES`
     ShowStages(ShowStages),
-    /// `SHOW TABLES`
-    ShowTables(ShowTables),
     /// `SHOW VARIABLES`, `SHOW STATUS`
     ShowVariables(ShowVariables),
     /// `BEGIN`, `COMMIT` ...: accepted, for there is nothing to roll back
@@ -166,7 +180,18 @@ pub const ENTRIES: &[Entry] = &[
 ];
 
 /// Words that begin ordinary statements, for "did you mean".
-const ORDINARY: &[&str] = &["SELECT", "SET", "SHOW VARIABLES", "SHOW WARNINGS", "BEGIN", "COMMIT"];
+const ORDINARY: &[&str] = &[
+    "SELECT",
+    "SET",
+    "SHOW VARIABLES",
+    "SHOW WARNINGS",
+    "SHOW TABLES",
+    "SHOW COLUMNS",
+    "SHOW PROCESSLIST",
+    "KILL",
+    "BEGIN",
+    "COMMIT",
+];
 
 impl Statement {
     /// Reads one statement; a `;` may end it, and nothing but blanks and comments may follow.
@@ -201,11 +226,13 @@ impl Statement {
             Statement::Presign(_) => presign::columns(),
             Statement::Remove(_) => remove::columns(),
             Statement::Select(select) => select.columns(session)?,
+            Statement::Show(show) => show.columns(session)?,
+            Statement::ShowCreate(show) => show.columns(),
             Statement::ShowCreateStage(_) => show_create_stage::columns(),
             Statement::ShowDatabases(_) => show_databases::columns(),
             Statement::ShowDiagnostics(show) => show.columns(),
             Statement::CallStagePut(_) | Statement::ShowLastTransfer(_) => put::columns(),
-            Statement::ShowTables(show) => show.columns(session)?,
+            Statement::ShowGrants(_) => ShowGrants::columns(session),
             Statement::ShowVariables(_) => show_variables::columns(),
             Statement::Put(_) => return Err(Error::NotPreparable),
             Statement::AlterStage(_)
@@ -213,6 +240,7 @@ impl Statement {
             | Statement::CreateStage(_)
             | Statement::DropDatabase(_)
             | Statement::DropStage(_)
+            | Statement::Kill(_)
             | Statement::Set(_)
             | Statement::Transaction
             | Statement::UseDatabase(_) => Vec::new(),
@@ -235,18 +263,21 @@ impl Statement {
             Statement::DropDatabase(statement) => statement.execute(session).await,
             Statement::DropStage(statement) => statement.execute(session).await,
             Statement::Get(statement) => statement.execute(session).await,
+            Statement::Kill(statement) => statement.execute(session),
             Statement::List(statement) => statement.execute(session).await,
             Statement::Presign(statement) => statement.execute(session).await,
             Statement::Put(statement) => statement.execute(session, files).await,
             Statement::Remove(statement) => statement.execute(session, files).await,
-            Statement::Select(statement) => statement.execute(session),
+            Statement::Select(statement) => statement.execute(session).await,
             Statement::Set(statement) => statement.execute(session),
+            Statement::Show(statement) => statement.execute(session).await,
+            Statement::ShowCreate(statement) => statement.execute(session).await,
             Statement::ShowCreateStage(statement) => statement.execute(session).await,
             Statement::ShowDatabases(statement) => statement.execute(session).await,
             Statement::ShowDiagnostics(statement) => Ok(statement.execute(session)),
+            Statement::ShowGrants(statement) => statement.execute(session),
             Statement::ShowLastTransfer(statement) => Ok(statement.execute(session)),
             Statement::ShowStages(statement) => statement.execute(session).await,
-            Statement::ShowTables(statement) => statement.execute(session).await,
             Statement::ShowVariables(statement) => statement.execute(session),
             Statement::Transaction => Ok(Outcome::done()),
             Statement::UseDatabase(statement) => statement.execute(session).await,
@@ -265,18 +296,21 @@ impl Statement {
             Statement::DropDatabase(_) => "drop_database",
             Statement::DropStage(_) => "drop_stage",
             Statement::Get(_) => "get",
+            Statement::Kill(_) => "kill",
             Statement::List(_) => "list",
             Statement::Presign(_) => "presign",
             Statement::Put(_) => "put",
             Statement::Remove(_) => "remove",
             Statement::Select(_) => "select",
             Statement::Set(_) => "set",
+            Statement::Show(_) => "show",
+            Statement::ShowCreate(_) => "show_create",
             Statement::ShowCreateStage(_) => "show_create_stage",
             Statement::ShowDatabases(_) => "show_databases",
             Statement::ShowDiagnostics(_) => "show_diagnostics",
+            Statement::ShowGrants(_) => "show_grants",
             Statement::ShowLastTransfer(_) => "show_last_transfer",
             Statement::ShowStages(_) => "show_stages",
-            Statement::ShowTables(_) => "show_tables",
             Statement::ShowVariables(_) => "show_variables",
             Statement::Transaction => "transaction",
             Statement::UseDatabase(_) => "use_database",
@@ -304,18 +338,21 @@ impl Statement {
             Statement::DropDatabase(statement) => statement.to_string(),
             Statement::DropStage(statement) => statement.to_string(),
             Statement::Get(statement) => statement.to_string(),
+            Statement::Kill(statement) => statement.to_string(),
             Statement::List(statement) => statement.to_string(),
             Statement::Presign(statement) => statement.to_string(),
             Statement::Put(statement) => statement.to_string(),
             Statement::Remove(statement) => statement.to_string(),
             Statement::Select(statement) => statement.to_string(),
             Statement::Set(statement) => statement.to_string(),
+            Statement::Show(statement) => statement.to_string(),
+            Statement::ShowCreate(statement) => statement.to_string(),
             Statement::ShowCreateStage(statement) => statement.to_string(),
             Statement::ShowDatabases(statement) => statement.to_string(),
             Statement::ShowDiagnostics(statement) => statement.to_string(),
+            Statement::ShowGrants(statement) => statement.to_string(),
             Statement::ShowLastTransfer(statement) => statement.to_string(),
             Statement::ShowStages(statement) => statement.to_string(),
-            Statement::ShowTables(statement) => statement.to_string(),
             Statement::ShowVariables(statement) => statement.to_string(),
             Statement::Transaction => "COMMIT".to_owned(),
             Statement::UseDatabase(statement) => statement.to_string(),

@@ -221,7 +221,7 @@ fn charset(cursor: &mut Cursor<'_>) -> Result<Option<String>> {
 }
 
 fn compute(session: &Session, expr: &Expr) -> Result<Value> {
-    evaluate(expr, Names { session, row: None, bare_words: true })
+    evaluate(expr, Names { bare_words: true, ..Names::of(session) })
 }
 
 impl Set {

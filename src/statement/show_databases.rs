@@ -6,6 +6,9 @@
 //! > SHOW DATABASES
 //! Database
 //! default
+//! information_schema
+//! mysql
+//! performance_schema
 //! ```
 
 use std::fmt;
@@ -14,8 +17,8 @@ use crate::error::Result;
 use crate::rows::{Column, Outcome, Type};
 use crate::session::Session;
 use crate::sql::cursor::Cursor;
-use crate::statement::Statement;
 use crate::statement::show_stages::{Filter, filtered};
+use crate::statement::{Statement, tables};
 
 /// The words that it begins with.
 pub const LEADS: &[&str] = &["SHOW DATABASES", "SHOW SCHEMAS"];
@@ -44,7 +47,10 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
 impl ShowDatabases {
     /// Lists them.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
-        let names = session.instance.stages.databases().await?;
+        let mut names = session.instance.stages.databases().await?;
+        names.extend(tables::schemas().map(str::to_owned));
+        names.sort();
+        names.dedup();
         let rows = names.into_iter().map(|name| vec![name.into()]).collect();
         let columns = columns();
         let rows = filtered(session, self.filter.as_ref(), &columns, rows)?;

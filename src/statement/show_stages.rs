@@ -131,16 +131,18 @@ impl ShowStages {
     /// Lists them.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
         let listed = session.list_stages(self.database.as_deref()).await?;
-        let rows = listed
-            .iter()
-            .map(|listed| match listed {
-                Listed::Stage(definition) => row(definition),
-                Listed::Damaged { name, why } => damaged_row(name, why),
-            })
-            .collect();
+        let rows = listed.iter().map(listed_row).collect();
         let columns = columns();
         let rows = filtered(session, self.filter.as_ref(), &columns, rows)?;
         Ok(Outcome::rows(columns, rows))
+    }
+}
+
+/// One stage as a row, if only with what is wrong with it.
+pub fn listed_row(listed: &Listed) -> Row {
+    match listed {
+        Listed::Stage(definition) => row(definition),
+        Listed::Damaged { name, why } => damaged_row(name, why),
     }
 }
 

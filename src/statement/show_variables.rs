@@ -46,18 +46,37 @@ impl ShowVariables {
     }
 }
 
-fn status(session: &Session) -> Vec<(&'static str, String)> {
+/// Counters of the server, by name.
+pub fn status(session: &Session) -> Vec<(&'static str, String)> {
     let instance = &session.instance;
     let connections = instance.connections.load(Ordering::Relaxed).to_string();
     let cipher = session.peer.cipher.as_ref();
     let suite = cipher.map(|cipher| cipher.suite.clone());
     let version = cipher.map(|cipher| cipher.version.to_owned());
+    let created = instance.last_connection_id.load(Ordering::Relaxed).to_string();
+    let statements = instance.statements.load(Ordering::Relaxed).to_string();
+    let processes = instance.processes.all();
+    let running = processes.iter().filter(|process| process.statement.is_some()).count();
+    let uptime = instance.started.elapsed().as_secs().to_string();
+    let none = || "0".to_owned();
     vec![
-        ("Connections", instance.last_connection_id.load(Ordering::Relaxed).to_string()),
+        ("Aborted_clients", none()),
+        ("Aborted_connects", none()),
+        ("Connections", created.clone()),
+        ("Open_files", none()),
+        ("Open_tables", none()),
+        ("Opened_tables", none()),
+        ("Queries", statements.clone()),
+        ("Questions", statements),
+        ("Slow_queries", none()),
         ("Ssl_cipher", suite.unwrap_or_default()),
         ("Ssl_version", version.unwrap_or_default()),
+        ("Threads_cached", none()),
         ("Threads_connected", connections),
-        ("Uptime", instance.started.elapsed().as_secs().to_string()),
+        ("Threads_created", created),
+        ("Threads_running", running.to_string()),
+        ("Uptime", uptime.clone()),
+        ("Uptime_since_flush_status", uptime),
     ]
 }
 

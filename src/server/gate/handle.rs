@@ -205,12 +205,12 @@ impl<S: Stream> GateHandle<S> {
         })
     }
 
-    /// The server stops and waits no longer for what runs. A client that is not in the middle of a
-    /// file can be told so.
-    pub(in crate::server) fn cut_off(&self) {
+    /// The connection ends whatever runs. A client that waits for an answer and is not in the middle
+    /// of a file can be told why.
+    pub(in crate::server) fn cut_off(&self, why: &Error) {
         let mut gate = self.0.lock();
         if matches!(gate.phase, Phase::Commands { waiting: false }) && !gate.inbound.uploading() {
-            gate.refuse(&Error::Shutdown);
+            gate.refuse(why);
         }
     }
 

@@ -185,9 +185,11 @@ impl Variable {
                 Value::UInt(number) => Ok(Value::Double(wide(number))),
                 Value::Double(number) if number >= 0.0 => Ok(value),
                 Value::Int(_) | Value::Double(_) => Err(self.wrong(&value)),
-                Value::Null | Value::Text(_) | Value::Bytes(_) | Value::DateTime(_) => {
-                    Err(self.wrong_type())
-                }
+                Value::Null
+                | Value::Text(_)
+                | Value::Bytes(_)
+                | Value::DateTime(_)
+                | Value::Time(_) => Err(self.wrong_type()),
             },
             Kind::Text => Ok(self.text(&value)?.into()),
             Kind::TextOrNull | Kind::Charset { nullable: true } if value == Value::Null => {
@@ -212,7 +214,9 @@ impl Variable {
 
     fn text(&self, value: &Value) -> Result<String> {
         match value {
-            Value::Text(_) | Value::Bytes(_) | Value::DateTime(_) => Ok(value.to_string()),
+            Value::Text(_) | Value::Bytes(_) | Value::DateTime(_) | Value::Time(_) => {
+                Ok(value.to_string())
+            }
             Value::Null => Err(self.wrong(value)),
             Value::Int(_) | Value::UInt(_) | Value::Double(_) => Err(self.wrong_type()),
         }
@@ -237,7 +241,8 @@ impl Variable {
             | Value::Double(_)
             | Value::Text(_)
             | Value::Bytes(_)
-            | Value::DateTime(_) => return Err(self.wrong_type()),
+            | Value::DateTime(_)
+            | Value::Time(_) => return Err(self.wrong_type()),
         };
         Ok(Value::UInt(number.clamp(min, max)))
     }
@@ -247,7 +252,11 @@ impl Variable {
             Value::Int(number) => usize::try_from(*number).ok().and_then(|n| allowed.get(n)),
             Value::UInt(number) => usize::try_from(*number).ok().and_then(|n| allowed.get(n)),
             Value::Double(_) => return Err(self.wrong_type()),
-            Value::Null | Value::Text(_) | Value::Bytes(_) | Value::DateTime(_) => {
+            Value::Null
+            | Value::Text(_)
+            | Value::Bytes(_)
+            | Value::DateTime(_)
+            | Value::Time(_) => {
                 let text = value.to_string();
                 allowed.iter().find(|name| name.eq_ignore_ascii_case(&text))
             }
@@ -262,7 +271,7 @@ impl Variable {
             Value::UInt(number) => *number,
             Value::Double(_) => return Err(self.wrong_type()),
             Value::Null => return Err(self.wrong(value)),
-            Value::Text(_) | Value::Bytes(_) | Value::DateTime(_) => {
+            Value::Text(_) | Value::Bytes(_) | Value::DateTime(_) | Value::Time(_) => {
                 let mut bits = 0;
                 let text = value.to_string();
                 for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {

@@ -1,0 +1,179 @@
+//! Which connections there are and what each of them does: for `SHOW PROCESSLIST` and `KILL`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// All connections that have logged in.
+#[derive(Debug, Default)]
+pub struct Processes(Mutex<BTreeMap<u32, Arc<Process>>>);
+
+/// One connection.
+#[derive(Debug)]
+pub struct Process {
+    /// Its number, as in `CONNECTION_ID()`.
+    pub id: u32,
+    /// Its user.
+    pub user: String,
+    /// The address of its client.
+    pub host: String,
+    /// Cancelled by `KILL CONNECTION`.
+    killed: CancellationToken,
+    work: Mutex<Work>,
+}
+
+#[derive(Debug)]
+struct Work {
+    database: Option<String>,
+    /// The statement that runs, without its secrets.
+    statement: Option<String>,
+    since: Instant,
+    /// Cancelled by `KILL QUERY`.
+    interrupted: CancellationToken,
+}
+
+/// What is shown of a connection.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Its number.
+    pub id: u32,
+    /// Its user.
+    pub user: String,
+    /// The address of its client.
+    pub host: String,
+    /// Its current database.
+    pub database: Option<String>,
+    /// The statement that runs.
+    pub statement: Option<String>,
+    /// For how long, or for how long none has.
+    pub time: Duration,
+}
+
+/// A connection's place among the others, until it is dropped.
+#[derive(Debug)]
+pub struct Seat {
+    all: Arc<Processes>,
+    process: Arc<Process>,
+}
+
+/// A statement that runs, until it is dropped.
+#[derive(Debug)]
+pub struct Running {
+    process: Arc<Process>,
+    /// Cancelled by `KILL QUERY`.
+    pub interrupted: CancellationToken,
+}
+
+impl Processes {
+    /// Adds a connection. Who kills it cancels `killed`.
+    pub fn enter(
+        self: &Arc<Processes>,
+        id: u32,
+        user: String,
+        host: String,
+        killed: CancellationToken,
+    ) -> Seat {
+        let work = Work {
+            database: None,
+            statement: None,
+            since: Instant::now(),
+            interrupted: CancellationToken::new(),
+        };
+        let process = Arc::new(Process { id, user, host, killed, work: Mutex::new(work) });
+        self.0.lock().insert(id, process.clone());
+        Seat { all: self.clone(), process }
+    }
+
+    /// The connection of this number.
+    pub fn get(&self, id: u64) -> Option<Arc<Process>> {
+        let id = u32::try_from(id).ok()?;
+        self.0.lock().get(&id).cloned()
+    }
+
+    /// All of them, by number.
+    pub fn all(&self) -> Vec<Shown> {
+        let processes: Vec<_> = self.0.lock().values().cloned().collect();
+        processes.iter().map(|process| process.show()).collect()
+    }
+}
+
+impl Process {
+    /// Ends the statement that runs, if one does.
+    pub fn interrupt(&self) {
+        self.work.lock().interrupted.cancel();
+    }
+
+    /// Ends the connection.
+    pub fn kill(&self) {
+        self.killed.cancel();
+    }
+
+    fn show(&self) -> Shown {
+        let work = self.work.lock();
+        Shown {
+            id: self.id,
+            user: self.user.clone(),
+            host: self.host.clone(),
+            database: work.database.clone(),
+            statement: work.statement.clone(),
+            time: work.since.elapsed(),
+        }
+    }
+}
+
+impl Seat {
+    /// A statement begins.
+    pub fn run(&self, statement: String, database: Option<&str>) -> Running {
+        let mut work = self.process.work.lock();
+        work.database = database.map(str::to_owned);
+        work.statement = Some(statement);
+        work.since = Instant::now();
+        work.interrupted = CancellationToken::new();
+        Running { process: self.process.clone(), interrupted: work.interrupted.clone() }
+    }
+
+    /// Another database is the current one.
+    pub fn uses(&self, database: Option<&str>) {
+        self.process.work.lock().database = database.map(str::to_owned);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut work = self.process.work.lock();
+        work.statement = None;
+        work.since = Instant::now();
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.all.0.lock().remove(&self.process.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_is_not_shown_any_more() {
+        let all = Arc::new(Processes::default());
+        let killed = CancellationToken::new();
+        let seat = all.enter(7, "root".to_owned(), "::1".to_owned(), killed.clone());
+        let running = seat.run("LIST @s".to_owned(), Some("default"));
+        assert_eq!(all.all()[0].statement.as_deref(), Some("LIST @s"));
+        all.get(7).expect("there").interrupt();
+        assert!(running.interrupted.is_cancelled() && !killed.is_cancelled());
+        drop(running);
+        // The next statement is another one.
+        assert!(!seat.run("LIST @s".to_owned(), None).interrupted.is_cancelled());
+        all.get(7).expect("there").kill();
+        assert!(killed.is_cancelled());
+        drop(seat);
+        assert!(all.all().is_empty() && all.get(7).is_none() && all.get(u64::MAX).is_none());
+    }
+}

@@ -1,0 +1,361 @@
+//! `SELECT` over the tables that describe the server, and over none: what clients ask about the server,
+//! its stages and their connection.
+//!
+//! ```text
+//! > SELECT @@version_comment, DATABASE(), 1 + 1
+//! @@version_comment  DATABASE()  1 + 1
+//! Stagewire          default     2
+//! > SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()
+//! TABLE_NAME
+//! lake
+//! > SELECT * FROM t
+//! ERROR 1146 (42S02): Table 'default.t' doesn't exist
+//! ```
+//!
+//! A stage stands for the table of its files. Small on purpose: everything is in memory, and queries of
+//! what is *in* files are for an engine. [`from`] makes the rows, [`group`] puts them together.
+
+mod from;
+mod group;
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::fmt;
+
+use sqlparser::ast::{
+    Distinct, Expr, LimitClause, OrderByExpr, OrderByKind, Query, Select as SelectBody, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Value as Literal,
+};
+
+use self::from::Relation;
+use crate::error::{Error, Result};
+use crate::rows::{Column, Outcome, Row, Type, Value};
+use crate::session::Session;
+use crate::statement::expression::{
+    Field, Frame, Names, compare, evaluate, find_field, name_parts, truth, types,
+};
+use crate::statement::tables::World;
+
+/// `SELECT`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Select(pub Query);
+
+/// Columns and rows.
+type Table = (Vec<Column>, Vec<Row>);
+
+impl Select {
+    /// The columns, as far as they are known before the tables are.
+    pub fn columns(&self, session: &Session) -> Result<Vec<Column>> {
+        Ok(run(&self.0, session, Some(&World::blank()), None)?.0)
+    }
+
+    /// Computes it.
+    pub async fn execute(&self, session: &mut Session) -> Result<Outcome> {
+        let world = World::of_query(session, &self.0).await?;
+        let (columns, mut rows) = run(&self.0, session, Some(&world), None)?;
+        if self.0.limit_clause.is_none()
+            && let Value::UInt(limit) = session.variables.get(session, None, "sql_select_limit")?
+        {
+            rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        session.found_rows = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        Ok(Outcome::rows(columns, rows))
+    }
+}
+
+/// Computes a query, which may see the row of one around it.
+pub fn run(
+    query: &Query,
+    session: &Session,
+    world: Option<&World>,
+    outer: Option<&Frame<'_>>,
+) -> Result<Table> {
+    if query.with.is_some() {
+        return Err(unsupported("WITH"));
+    }
+    let context = Context { session, world, outer };
+    let order = match query.order_by.as_ref().map(|order| &order.kind) {
+        Some(OrderByKind::Expressions(order)) => order.as_slice(),
+        Some(OrderByKind::All(_)) | None => &[],
+    };
+    let (mut columns, mut rows) = if let SetExpr::Select(select) = &*query.body {
+        context.select(select, order)?
+    } else {
+        let (columns, rows) = context.body(&query.body)?;
+        let rows = context.sorted(&columns, rows, order)?;
+        (columns, rows)
+    };
+    if let Some(limit) = &query.limit_clause {
+        let (offset, count) = context.limits(limit)?;
+        rows = rows.into_iter().skip(offset).take(count).collect();
+    }
+    types::fit(&mut columns, &mut rows);
+    Ok((columns, rows))
+}
+
+fn unsupported(what: impl Into<String>) -> Error {
+    Error::Unsupported { what: what.into(), hint: None }
+}
+
+/// What a query is computed in.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    session: &'a Session,
+    world: Option<&'a World>,
+    outer: Option<&'a Frame<'a>>,
+}
+
+/// A column of the answer.
+struct Item {
+    name: String,
+    expr: Expr,
+}
+
+impl Context<'_> {
+    fn names<'b>(&'b self, frame: &'b Frame<'b>) -> Names<'b> {
+        Names { world: self.world, frame: Some(frame), ..Names::of(self.session) }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "everything else is for a query engine")]
+    fn body(&self, body: &SetExpr) -> Result<Table> {
+        match body {
+            SetExpr::Select(select) => self.select(select, &[]),
+            SetExpr::Query(query) => run(query, self.session, self.world, self.outer),
+            SetExpr::SetOperation { op: SetOperator::Union, left, right, set_quantifier } => {
+                let (columns, rows) = self.body(left)?;
+                let (columns, mut rows) = union(columns, rows, self.body(right)?)?;
+                if *set_quantifier != SetQuantifier::All {
+                    distinct(&mut rows);
+                }
+                Ok((columns, rows))
+            }
+            other => Err(unsupported(format!("The query {other}"))),
+        }
+    }
+
+    fn select(&self, select: &SelectBody, order: &[OrderByExpr]) -> Result<Table> {
+        if select.into.is_some() {
+            return Err(unsupported("SELECT ... INTO"));
+        }
+        let mut relation = self.relation(&select.from, select.selection.as_ref())?;
+        if let Some(condition) = &select.selection {
+            relation.rows = self.filtered(&relation, condition)?;
+        }
+        let items = items(&select.projection, &relation.fields)?;
+        let columns = self.columns(&items, &relation.fields)?;
+        let groups = self.groups(select, order, &items, &relation)?;
+        let nothing: Row = relation.fields.iter().map(|_| Value::Null).collect();
+        let (mut rows, mut keys) = (Vec::new(), Vec::new());
+        for group in &groups {
+            let first: &Row = group.rows.first().copied().unwrap_or(&nothing);
+            let frame = Frame { fields: &relation.fields, row: first, outer: self.outer };
+            let grouped = group.aggregated.then_some(group.rows.as_slice());
+            let names = Names { group: grouped, ..self.names(&frame) };
+            let row =
+                items.iter().map(|item| evaluate(&item.expr, names)).collect::<Result<Row>>()?;
+            let names = Names { aliases: Some((&columns, &row)), ..names };
+            if let Some(having) = &select.having
+                && truth(&evaluate(having, names)?) != Some(true)
+            {
+                continue;
+            }
+            keys.push(order.iter().map(|by| key(&by.expr, names)).collect::<Result<Row>>()?);
+            rows.push(row);
+        }
+        let mut rows = in_order(rows, keys, order);
+        if matches!(select.distinct, Some(Distinct::Distinct)) {
+            distinct(&mut rows);
+        }
+        Ok((columns, rows))
+    }
+
+    fn filtered(&self, relation: &Relation, condition: &Expr) -> Result<Vec<Row>> {
+        let mut kept = Vec::new();
+        for row in &relation.rows {
+            let frame = Frame { fields: &relation.fields, row, outer: self.outer };
+            if truth(&evaluate(condition, self.names(&frame))?) == Some(true) {
+                kept.push(row.clone());
+            }
+        }
+        Ok(kept)
+    }
+
+    fn columns(&self, items: &[Item], fields: &[Field]) -> Result<Vec<Column>> {
+        let samples: Row = fields.iter().map(|field| types::sample(field.column.ty)).collect();
+        let sample = Frame { fields, row: &samples, outer: self.outer };
+        // So that COUNT is one of them too.
+        let group = [&samples];
+        let names = Names { group: Some(&group), ..self.names(&sample) };
+        items
+            .iter()
+            .map(|item| Ok(Column::nullable(item.name.clone(), types::of(&item.expr, names)?)))
+            .collect()
+    }
+
+    /// The rows of a `UNION`: only the names of its columns are known behind it.
+    fn sorted(
+        &self,
+        columns: &[Column],
+        rows: Vec<Row>,
+        order: &[OrderByExpr],
+    ) -> Result<Vec<Row>> {
+        let keys = rows
+            .iter()
+            .map(|row| {
+                let frame = Frame { fields: &[], row: &[], outer: self.outer };
+                let names = Names { aliases: Some((columns, row)), ..self.names(&frame) };
+                order.iter().map(|by| key(&by.expr, names)).collect::<Result<Row>>()
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(in_order(rows, keys, order))
+    }
+
+    fn limits(&self, limit: &LimitClause) -> Result<(usize, usize)> {
+        let number = |expr: &Expr| {
+            let value = evaluate(expr, Names::of(self.session))?;
+            value.to_string().parse::<usize>().map_err(|_| Error::BadValue {
+                option: "LIMIT".to_owned(),
+                value: value.to_string(),
+                expected: "a whole number".to_owned(),
+            })
+        };
+        match limit {
+            LimitClause::LimitOffset { limit, offset, .. } => {
+                let count = limit.as_ref().map_or(Ok(usize::MAX), number)?;
+                let offset = offset.as_ref().map_or(Ok(0), |offset| number(&offset.value))?;
+                Ok((offset, count))
+            }
+            LimitClause::OffsetCommaLimit { offset, limit } => {
+                Ok((number(offset)?, number(limit)?))
+            }
+        }
+    }
+}
+
+/// What `ORDER BY` sorts by: a column by its number, else an expression.
+fn key(expr: &Expr, names: Names<'_>) -> Result<Value> {
+    match (position(expr), names.aliases) {
+        (Some(position), Some((_, row))) => row
+            .get(position)
+            .cloned()
+            .ok_or_else(|| Error::UnknownColumn { name: (position + 1).to_string() }),
+        _ => evaluate(expr, names),
+    }
+}
+
+/// The column that `ORDER BY 2` and `GROUP BY 2` mean, from 0.
+fn position(expr: &Expr) -> Option<usize> {
+    let Expr::Value(literal) = expr else { return None };
+    let Literal::Number(digits, _) = &literal.value else { return None };
+    digits.parse::<usize>().ok()?.checked_sub(1)
+}
+
+fn in_order(rows: Vec<Row>, keys: Vec<Row>, order: &[OrderByExpr]) -> Vec<Row> {
+    if order.is_empty() {
+        return rows;
+    }
+    let mut keyed: Vec<(Row, Row)> = keys.into_iter().zip(rows).collect();
+    keyed.sort_by(|(a, _), (b, _)| {
+        let parts = order.iter().zip(a.iter().zip(b)).map(|(by, (a, b))| {
+            let order = nulls_first(a, b);
+            if by.options.asc == Some(false) { order.reverse() } else { order }
+        });
+        parts.fold(Ordering::Equal, Ordering::then)
+    });
+    keyed.into_iter().map(|(_, row)| row).collect()
+}
+
+fn nulls_first(a: &Value, b: &Value) -> Ordering {
+    compare(a, b).unwrap_or_else(|| (*a != Value::Null).cmp(&(*b != Value::Null)))
+}
+
+/// Leaves each row once, without regard to case.
+fn distinct(rows: &mut Vec<Row>) {
+    let mut seen = HashSet::new();
+    rows.retain(|row| seen.insert(group::identity(row)));
+}
+
+/// The rows of both, under the names of the first, with types that hold the values of both.
+fn union(mut columns: Vec<Column>, mut rows: Vec<Row>, (others, more): Table) -> Result<Table> {
+    if columns.len() != others.len() {
+        return Err(Error::DifferentColumns);
+    }
+    rows.extend(more);
+    for (index, (column, other)) in columns.iter_mut().zip(others).enumerate() {
+        let ty = types::merge(column.ty, other.ty);
+        if ty == Type::Text && (column.ty != ty || other.ty != ty) {
+            for value in rows.iter_mut().filter_map(|row| row.get_mut(index)) {
+                *value = types::convert(std::mem::replace(value, Value::Null), ty);
+            }
+        }
+        column.ty = ty;
+    }
+    Ok((columns, rows))
+}
+
+/// What is selected, with each `*` spelled out.
+fn items(projection: &[SelectItem], fields: &[Field]) -> Result<Vec<Item>> {
+    let mut items = Vec::new();
+    for item in projection {
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                items.push(Item { name: name(expr, fields), expr: expr.clone() });
+            }
+            SelectItem::ExprWithAlias { expr, alias } => {
+                items.push(Item { name: alias.value.clone(), expr: expr.clone() });
+            }
+            SelectItem::Wildcard(_) if !fields.is_empty() => {
+                items.extend(fields.iter().filter(|field| !field.merged).map(Item::of_field));
+            }
+            SelectItem::QualifiedWildcard(
+                SelectItemQualifiedWildcardKind::ObjectName(table),
+                _,
+            ) => {
+                let table = table.0.last().and_then(|part| part.as_ident());
+                let table = table.map_or("", |table| table.value.as_str());
+                let of_table = |field: &&Field| field.table.eq_ignore_ascii_case(table);
+                let before = items.len();
+                items.extend(fields.iter().filter(of_table).map(Item::of_field));
+                if items.len() == before {
+                    return Err(Error::UnknownTable { name: table.to_owned() });
+                }
+            }
+            SelectItem::ExprWithAliases { .. }
+            | SelectItem::QualifiedWildcard(..)
+            | SelectItem::Wildcard(_) => {
+                return Err(Error::Unsupported {
+                    what: format!("{item} without a table"),
+                    hint: Some("LIST @stage shows the files of a stage".to_owned()),
+                });
+            }
+        }
+    }
+    Ok(items)
+}
+
+impl Item {
+    fn of_field(field: &Field) -> Item {
+        let name = field.column.name.clone();
+        let parts = vec![field.table.as_str().into(), name.as_str().into()];
+        Item { name, expr: Expr::CompoundIdentifier(parts) }
+    }
+}
+
+/// The name of an unaliased column: of a column, its own; of a text literal, the text; else the
+/// expression as it is written.
+fn name(expr: &Expr, fields: &[Field]) -> String {
+    if let Expr::Value(literal) = expr
+        && let Some(text) = literal.value.clone().into_string()
+    {
+        return text;
+    }
+    let Some(parts) = name_parts(expr) else { return expr.to_string() };
+    let field = find_field(fields, &parts).ok().flatten().and_then(|index| fields.get(index));
+    field.map_or_else(|| expr.to_string(), |field| field.column.name.clone())
+}
+
+impl fmt::Display for Select {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,126 @@
+//! `SHOW CREATE TABLE` and `SHOW CREATE DATABASE`: drivers read columns and character sets out of what
+//! they show. What makes a stage is shown by `SHOW CREATE STAGE`.
+//!
+//! ```text
+//! SHOW CREATE TABLE [<database>.]<name>
+//! SHOW CREATE { DATABASE | SCHEMA } [IF NOT EXISTS] <name>
+//!
+//! > SHOW CREATE DATABASE sales
+//! Database  Create Database
+//! sales     CREATE DATABASE `sales` /*!40100 DEFAULT CHARACTER SET utf8mb4 ... */
+//! > SHOW CREATE DATABASE slaes
+//! ERROR 1049 (42000): Unknown database 'slaes'. Hint: SHOW DATABASES lists what exists
+//! ```
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::rows::{Column, Outcome, Type};
+use crate::session::Session;
+use crate::sql::cursor::Cursor;
+use crate::sql::name::QualifiedName;
+use crate::statement::Statement;
+use crate::statement::tables::{TypeName, World, is_schema};
+
+/// `SHOW CREATE TABLE`, `SHOW CREATE DATABASE`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShowCreate {
+    /// Of this table.
+    Table(QualifiedName),
+    /// Of this database.
+    Database {
+        /// Its name.
+        name: String,
+        /// Whether to show `IF NOT EXISTS`.
+        if_not_exists: bool,
+    },
+}
+
+impl ShowCreate {
+    /// Reads what follows `SHOW CREATE`.
+    pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
+        let show = if cursor.eat("TABLE") {
+            ShowCreate::Table(QualifiedName::parse(cursor)?)
+        } else if cursor.eat("DATABASE") || cursor.eat("SCHEMA") {
+            let if_not_exists = cursor.eat_all(&["IF", "NOT", "EXISTS"]);
+            ShowCreate::Database { name: cursor.name("a database")?, if_not_exists }
+        } else {
+            return Err(cursor.expected("STAGE, TABLE or DATABASE"));
+        };
+        cursor.expect_end("")?;
+        Ok(Statement::ShowCreate(show))
+    }
+
+    /// MySQL's two columns.
+    pub fn columns(&self) -> Vec<Column> {
+        let what = match self {
+            ShowCreate::Table(_) => "Table",
+            ShowCreate::Database { .. } => "Database",
+        };
+        vec![Column::new(what, Type::Text), Column::new(format!("Create {what}"), Type::Text)]
+    }
+
+    /// Shows it.
+    pub async fn execute(&self, session: &Session) -> Result<Outcome> {
+        let world = World::of_server(session).await?;
+        let (name, text) = match self {
+            ShowCreate::Table(table) => {
+                let name = session.stage_name(table)?;
+                let unknown =
+                    || Error::UnknownTable { name: format!("{}.{}", name.database, name.name) };
+                let columns = world.columns(&name.database, &name.name).ok_or_else(unknown)?;
+                let engine = if is_schema(&name.database) { "MEMORY" } else { "STAGE" };
+                (name.name.clone(), create_table(&name.name, &columns, engine))
+            }
+            ShowCreate::Database { name, if_not_exists } => {
+                if !world.has_database(name) {
+                    return Err(Error::UnknownDatabase { name: name.clone() });
+                }
+                (name.clone(), create_database(name, *if_not_exists))
+            }
+        };
+        Ok(Outcome::rows(self.columns(), vec![vec![name.into(), text.into()]]))
+    }
+}
+
+/// Always in backticks: that is what drivers look for.
+fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+fn create_table(name: &str, columns: &[Column], engine: &str) -> String {
+    let columns: Vec<String> = columns
+        .iter()
+        .map(|column| {
+            let null = if column.nullable { "DEFAULT NULL" } else { "NOT NULL" };
+            let ty = TypeName::of(column.ty).column_type;
+            format!("  {} {ty} {null}", quoted(&column.name))
+        })
+        .collect();
+    format!(
+        "CREATE TABLE {} (\n{}\n) ENGINE={engine} DEFAULT CHARSET=utf8mb4 \
+         COLLATE=utf8mb4_0900_ai_ci",
+        quoted(name),
+        columns.join(",\n")
+    )
+}
+
+fn create_database(name: &str, if_not_exists: bool) -> String {
+    let condition = if if_not_exists { "/*!32312 IF NOT EXISTS*/ " } else { "" };
+    format!(
+        "CREATE DATABASE {condition}{} /*!40100 DEFAULT CHARACTER SET utf8mb4 COLLATE \
+         utf8mb4_0900_ai_ci */ /*!80016 DEFAULT ENCRYPTION='N' */",
+        quoted(name)
+    )
+}
+
+impl fmt::Display for ShowCreate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ShowCreate::Table(name) => write!(f, "SHOW CREATE TABLE {name}"),
+            ShowCreate::Database { name, .. } => {
+                write!(f, "SHOW CREATE DATABASE {}", quoted(name))
+            }
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Tables that describe the server: `information_schema`, and what tools ask of `performance_schema`
+//! and `mysql`. Each is a list of columns, as MySQL 8 has them, and a function that makes its rows.
+//!
+//! A stage is a table too: of its files, with the columns of `LIST`.
+
+mod information_schema;
+mod keywords;
+mod mysql;
+mod performance_schema;
+mod shown;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use futures::TryStreamExt;
+use sqlparser::ast::{ObjectName, Query, visit_relations};
+
+use crate::error::{Error, Result};
+use crate::processes::Shown;
+use crate::rows::{Column, Row, Type, Value};
+use crate::session::Session;
+use crate::stage::Listed;
+use crate::stage::name::{StageName, StagePath};
+use crate::statement::list;
+
+/// More files of one stage than a query is to sort in memory.
+const MAX_FILES: usize = 1_000_000;
+
+/// A table that describes the server.
+pub struct Table {
+    /// Its name, in upper case in `information_schema`.
+    pub name: &'static str,
+    /// Its columns.
+    columns: &'static [Col],
+    /// Makes its rows.
+    rows: fn(&World, &Session) -> Vec<Row>,
+}
+
+/// A column: name, type, and whether it may be `NULL`.
+#[derive(Debug, Clone, Copy)]
+struct Col(&'static str, Type, bool);
+
+const fn text(name: &'static str) -> Col {
+    Col(name, Type::Text, false)
+}
+
+const fn text_or_null(name: &'static str) -> Col {
+    Col(name, Type::Text, true)
+}
+
+const fn int(name: &'static str) -> Col {
+    Col(name, Type::UInt, false)
+}
+
+const fn int_or_null(name: &'static str) -> Col {
+    Col(name, Type::UInt, true)
+}
+
+const fn moment_or_null(name: &'static str) -> Col {
+    Col(name, Type::DateTime, true)
+}
+
+/// The databases that describe the server, each with its tables.
+const SCHEMAS: &[(&str, &[Table])] = &[
+    ("information_schema", information_schema::TABLES),
+    ("mysql", mysql::TABLES),
+    ("performance_schema", performance_schema::TABLES),
+];
+
+/// Whether a database describes the server. Its name may be written in any case.
+pub fn is_schema(name: &str) -> bool {
+    SCHEMAS.iter().any(|(schema, _)| schema.eq_ignore_ascii_case(name))
+}
+
+/// The names of the databases that describe the server.
+pub fn schemas() -> impl Iterator<Item = &'static str> {
+    SCHEMAS.iter().map(|(schema, _)| *schema)
+}
+
+impl Table {
+    /// The table of this name, in any case.
+    pub fn find(schema: &str, name: &str) -> Option<&'static Table> {
+        let (_, tables) = SCHEMAS.iter().find(|(known, _)| known.eq_ignore_ascii_case(schema))?;
+        tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The table behind a `SHOW`: one of `information_schema`, or one that no query can name.
+    pub fn shown(name: &str) -> Option<&'static Table> {
+        let shown = shown::TABLES.iter().find(|table| table.name == name);
+        shown.or_else(|| Table::find("information_schema", name))
+    }
+
+    /// What a row of it holds.
+    pub fn columns(&self) -> Vec<Column> {
+        let column = |Col(name, ty, nullable): &Col| Column {
+            name: (*name).to_owned(),
+            ty: *ty,
+            nullable: *nullable,
+        };
+        self.columns.iter().map(column).collect()
+    }
+
+    /// Its rows.
+    pub fn rows(&self, world: &World, session: &Session) -> Vec<Row> {
+        (self.rows)(world, session)
+    }
+}
+
+/// What the tables of one statement are made of, read before it is computed.
+#[derive(Debug, Default)]
+pub struct World {
+    databases: Vec<String>,
+    stages: Vec<Listed>,
+    processes: Vec<Shown>,
+    files: BTreeMap<StageName, Vec<Row>>,
+    /// Nothing was read: any stage may be there.
+    blank: bool,
+}
+
+impl World {
+    /// One in which every table is empty: for the columns of a prepared statement.
+    pub fn blank() -> World {
+        World { blank: true, ..World::default() }
+    }
+
+    /// As the server is.
+    pub async fn of_server(session: &Session) -> Result<World> {
+        let stages = &session.instance.stages;
+        let mut databases = stages.databases().await?;
+        databases.extend(schemas().map(str::to_owned));
+        databases.sort();
+        databases.dedup();
+        Ok(World {
+            databases,
+            stages: session.list_stages(None).await?,
+            processes: session.instance.processes.all(),
+            files: BTreeMap::new(),
+            blank: false,
+        })
+    }
+
+    /// As far as a query asks.
+    pub async fn of_query(session: &Session, query: &Query) -> Result<World> {
+        let mut names = Vec::new();
+        // Never breaks off.
+        let _ = visit_relations(query, |name: &ObjectName| {
+            names.push(stage_name(session, name));
+            ControlFlow::<()>::Continue(())
+        });
+        if names.is_empty() {
+            return Ok(World::default());
+        }
+        let mut world = World::of_server(session).await?;
+        for name in names.into_iter().flatten() {
+            let known = world.stages.iter().any(|listed| *name_of(listed) == name);
+            if known && !world.files.contains_key(&name) {
+                let rows = files(session, &name, wanted(query)).await?;
+                world.files.insert(name, rows);
+            }
+        }
+        Ok(world)
+    }
+
+    /// The columns and rows of a table.
+    pub fn table(
+        &self,
+        session: &Session,
+        schema: &str,
+        name: &str,
+    ) -> Result<(Vec<Column>, Vec<Row>)> {
+        if let Some(table) = Table::find(schema, name) {
+            return Ok((table.columns(), table.rows(self, session)));
+        }
+        let unknown = || Error::UnknownTable { name: format!("{schema}.{name}") };
+        if is_schema(schema) {
+            return Err(unknown());
+        }
+        match self.files.get(&StageName::new(schema.to_owned(), name.to_owned())) {
+            Some(rows) => Ok((list::columns(), rows.clone())),
+            None if self.blank => Ok((list::columns(), Vec::new())),
+            None => Err(unknown()),
+        }
+    }
+
+    /// The columns of a table, if there is such a one.
+    pub fn columns(&self, schema: &str, name: &str) -> Option<Vec<Column>> {
+        if let Some(table) = Table::find(schema, name) {
+            return Some(table.columns());
+        }
+        let mut names = self.stages.iter().map(name_of);
+        names.any(|known| known.database == schema && known.name == name).then(list::columns)
+    }
+
+    /// Whether there is such a database.
+    pub fn has_database(&self, name: &str) -> bool {
+        self.databases.iter().any(|known| known == name) || is_schema(name)
+    }
+
+    /// Every table: its database, its name and its columns.
+    fn all_tables(&self) -> impl Iterator<Item = (&str, &str, Vec<Column>)> {
+        let own = SCHEMAS.iter().flat_map(|(schema, tables)| {
+            tables.iter().map(move |table| (*schema, table.name, table.columns()))
+        });
+        let stages = self.stages.iter().map(name_of);
+        stages
+            .map(|stage| (stage.database.as_str(), stage.name.as_str(), list::columns()))
+            .chain(own)
+    }
+}
+
+fn name_of(listed: &Listed) -> &StageName {
+    match listed {
+        Listed::Stage(definition) => &definition.name,
+        Listed::Damaged { name, .. } => name,
+    }
+}
+
+/// The stage that a table's name would mean.
+fn stage_name(session: &Session, name: &ObjectName) -> Option<StageName> {
+    let parts = name.0.iter().filter_map(|part| part.as_ident());
+    let parts: Vec<&str> = parts.map(|part| part.value.as_str()).collect();
+    match (parts.as_slice(), &session.database) {
+        ([database, name], _) => Some(StageName::new((*database).to_owned(), (*name).to_owned())),
+        ([name], Some(database)) => Some(StageName::new(database.clone(), (*name).to_owned())),
+        _ => None,
+    }
+}
+
+/// How many files of a stage a query can use, where it just takes the first ones: tools show a table so.
+fn wanted(query: &Query) -> Option<usize> {
+    use sqlparser::ast::{Expr, GroupByExpr, LimitClause, SetExpr, Value as Literal};
+    let SetExpr::Select(select) = &*query.body else { return None };
+    let plain = query.order_by.is_none()
+        && select.selection.is_none()
+        && select.having.is_none()
+        && select.distinct.is_none()
+        && select.group_by == GroupByExpr::Expressions(Vec::new(), Vec::new())
+        && select.projection.iter().all(|item| !item.to_string().contains('('))
+        && matches!(select.from.as_slice(), [one] if one.joins.is_empty());
+    let Some(LimitClause::LimitOffset { limit: Some(Expr::Value(limit)), offset: None, .. }) =
+        query.limit_clause.as_ref().filter(|_| plain)
+    else {
+        return None;
+    };
+    let Literal::Number(digits, _) = &limit.value else { return None };
+    digits.parse().ok()
+}
+
+async fn files(session: &Session, name: &StageName, wanted: Option<usize>) -> Result<Vec<Row>> {
+    let definition = session.stage(name).await?;
+    let files = session.instance.stages.open_files(&definition).await?;
+    let mut entries = files.list(&StagePath::root());
+    let mut rows = Vec::new();
+    while wanted.is_none_or(|wanted| rows.len() < wanted) {
+        let Some(entry) = entries.try_next().await? else { break };
+        if rows.len() == MAX_FILES {
+            return Err(Error::Unsupported {
+                what: format!("A query over more than {MAX_FILES} files"),
+                hint: Some(format!("LIST @{name} shows them one by one")),
+            });
+        }
+        rows.push(list::row(entry));
+    }
+    Ok(rows)
+}
+
+/// What MySQL says of a column's type.
+pub struct TypeName {
+    /// `varchar`
+    pub data_type: &'static str,
+    /// `varchar(1024)`
+    pub column_type: &'static str,
+    /// The most characters.
+    pub characters: Option<u64>,
+    /// The digits of a number.
+    pub precision: Option<u64>,
+    /// The digits of a moment's fraction.
+    pub fraction: Option<u64>,
+}
+
+impl TypeName {
+    /// Of a type.
+    pub fn of(ty: Type) -> TypeName {
+        let named = |data_type, column_type| TypeName {
+            data_type,
+            column_type,
+            characters: None,
+            precision: None,
+            fraction: None,
+        };
+        match ty {
+            Type::Int => TypeName { precision: Some(19), ..named("bigint", "bigint") },
+            Type::UInt => TypeName { precision: Some(20), ..named("bigint", "bigint unsigned") },
+            Type::Double => TypeName { precision: Some(22), ..named("double", "double") },
+            Type::Text | Type::Null => {
+                TypeName { characters: Some(1024), ..named("varchar", "varchar(1024)") }
+            }
+            Type::Bytes => {
+                TypeName { characters: Some(4_294_967_295), ..named("longblob", "longblob") }
+            }
+            Type::DateTime => TypeName { fraction: Some(3), ..named("datetime", "datetime(3)") },
+            Type::Time => TypeName { fraction: Some(0), ..named("time", "time") },
+        }
+    }
+}
+
+/// `YES` or `NO`
+fn yes_or_no(yes: bool) -> Value {
+    if yes { "YES" } else { "NO" }.into()
+}
+
+/// No rows.
+fn none(_: &World, _: &Session) -> Vec<Row> {
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_have_names_of_their_own() {
+        for (schema, tables) in SCHEMAS {
+            assert!(tables.is_sorted_by(|a, b| a.name < b.name), "{schema}");
+            for table in *tables {
+                let mut names: Vec<_> = table.columns.iter().map(|column| column.0).collect();
+                names.sort_unstable();
+                names.dedup();
+                assert_eq!(names.len(), table.columns.len(), "{schema}.{}", table.name);
+            }
+        }
+    }
+}
