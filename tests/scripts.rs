@@ -1,4 +1,5 @@
-//! Sessions as text: `tests/scripts/*`, each over real TCP, on every kind of storage that is there.
+//! Sessions as text: `tests/scripts/*`, each over real TCP, on every kind of storage that is there; and
+//! `tests/replay/*`, what drivers and tools send on their own.
 //!
 //! A script is a list of commands, then `---`, then what they gave; `UPDATE_GOLDENFILES=1` records.
 //!
@@ -72,9 +73,12 @@ fn is_given(variable: &str) -> bool {
 }
 
 fn run_all(storage: Storage) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
-    let mut scripts: Vec<PathBuf> = std::fs::read_dir(&dir)
-        .expect("tests/scripts")
+    let mut scripts: Vec<PathBuf> = ["tests/scripts", "tests/replay"]
+        .iter()
+        .flat_map(|dir| {
+            let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
+            std::fs::read_dir(dir).expect("scripts")
+        })
         .map(|entry| entry.expect("an entry").path())
         .collect();
     scripts.sort();
