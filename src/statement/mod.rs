@@ -2,7 +2,8 @@
 //! synopsis, examples; then its columns, its parts, `parse`, `Display`, `execute`.
 //!
 //! [`ENTRIES`] is the table of our own statements; dispatcher, "did you mean" and tests are fed
-//! from it. Everything else is ordinary SQL, read by `sqlparser`: see [`ordinary`].
+//! from it. Everything else is MySQL's: see [`ordinary`]. What it is answered from are [`variables`] and
+//! [`tables`], by [`select`] and [`show`].
 
 use std::fmt;
 

@@ -491,8 +491,15 @@ impl Show {
     /// Shows it.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
         let columns = self.columns(session)?;
-        let world = World::of_server(session).await?;
         let database = self.database(session)?;
+        // What is of one database may name one that is not there.
+        let world = match database {
+            Some(_) => World::of_server(session).await?,
+            None => {
+                let table = Table::shown(self.kind.table).ok_or_else(Show::table)?;
+                World::of_table(session, table).await?
+            }
+        };
         if let Some(database) = database {
             if !world.has_database(database) {
                 return Err(Error::UnknownDatabase { name: database.to_owned() });

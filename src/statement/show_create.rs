@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::rows::{Column, Outcome, Type};
 use crate::session::Session;
 use crate::sql::cursor::Cursor;
+use crate::sql::literal;
 use crate::sql::name::QualifiedName;
 use crate::statement::Statement;
 use crate::statement::tables::{TypeName, World, is_schema};
@@ -70,7 +71,8 @@ impl ShowCreate {
                     || Error::UnknownTable { name: format!("{}.{}", name.database, name.name) };
                 let columns = world.columns(&name.database, &name.name).ok_or_else(unknown)?;
                 let engine = if is_schema(&name.database) { "MEMORY" } else { "STAGE" };
-                (name.name.clone(), create_table(&name.name, &columns, engine))
+                let comment = world.comment(&name.database, &name.name).unwrap_or_default();
+                (name.name.clone(), create_table(&name.name, &columns, engine, comment))
             }
             ShowCreate::Database { name, if_not_exists } => {
                 if !world.has_database(name) {
@@ -88,7 +90,7 @@ fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-fn create_table(name: &str, columns: &[Column], engine: &str) -> String {
+fn create_table(name: &str, columns: &[Column], engine: &str, comment: &str) -> String {
     let columns: Vec<String> = columns
         .iter()
         .map(|column| {
@@ -97,9 +99,13 @@ fn create_table(name: &str, columns: &[Column], engine: &str) -> String {
             format!("  {} {ty} {null}", quoted(&column.name))
         })
         .collect();
+    let comment = match comment {
+        "" => String::new(),
+        comment => format!(" COMMENT={}", literal::text(comment)),
+    };
     format!(
         "CREATE TABLE {} (\n{}\n) ENGINE={engine} DEFAULT CHARSET=utf8mb4 \
-         COLLATE=utf8mb4_0900_ai_ci",
+         COLLATE=utf8mb4_0900_ai_ci{comment}",
         quoted(name),
         columns.join(",\n")
     )

@@ -90,6 +90,11 @@ impl Table {
         shown.or_else(|| Table::find("information_schema", name))
     }
 
+    /// Whether its rows are of databases and stages.
+    fn is_of_catalog(&self) -> bool {
+        matches!(self.name, "COLUMNS" | "SCHEMATA" | "STAGES" | "TABLES")
+    }
+
     /// What a row of it holds.
     pub fn columns(&self) -> Vec<Column> {
         let column = |Col(name, ty, nullable): &Col| Column {
@@ -139,19 +144,35 @@ impl World {
         })
     }
 
+    /// As the server is, but for what has to be read from the catalog.
+    fn of_connections(session: &Session) -> World {
+        World { processes: session.instance.processes.all(), ..World::default() }
+    }
+
+    /// As far as a table asks.
+    pub async fn of_table(session: &Session, table: &Table) -> Result<World> {
+        if table.is_of_catalog() {
+            return World::of_server(session).await;
+        }
+        Ok(World::of_connections(session))
+    }
+
     /// As far as a query asks.
     pub async fn of_query(session: &Session, query: &Query) -> Result<World> {
         let mut names = Vec::new();
         // Never breaks off.
         let _ = visit_relations(query, |name: &ObjectName| {
-            names.push(stage_name(session, name));
+            names.extend(stage_name(session, name));
             ControlFlow::<()>::Continue(())
         });
-        if names.is_empty() {
-            return Ok(World::default());
+        let of_catalog = |name: &StageName| {
+            Table::find(&name.database, &name.name).is_none_or(Table::is_of_catalog)
+        };
+        if !names.iter().any(of_catalog) {
+            return Ok(World::of_connections(session));
         }
         let mut world = World::of_server(session).await?;
-        for name in names.into_iter().flatten() {
+        for name in names {
             let known = world.stages.iter().any(|listed| *name_of(listed) == name);
             if known && !world.files.contains_key(&name) {
                 let rows = files(session, &name, wanted(query)).await?;
@@ -180,6 +201,16 @@ impl World {
             None if self.blank => Ok((list::columns(), Vec::new())),
             None => Err(unknown()),
         }
+    }
+
+    /// What was said of a stage when it was made.
+    pub fn comment(&self, schema: &str, name: &str) -> Option<&str> {
+        self.stages.iter().find_map(|listed| match listed {
+            Listed::Stage(stage) if stage.name.database == schema && stage.name.name == name => {
+                Some(stage.comment.as_str())
+            }
+            Listed::Stage(_) | Listed::Damaged { .. } => None,
+        })
     }
 
     /// The columns of a table, if there is such a one.

@@ -239,7 +239,7 @@ pub(super) const VARIABLES: &[Variable] = &[
     bounded("div_precision_increment", 4, 0, 30),
     flag("end_markers_in_json", false),
     number("eq_range_index_dive_limit", 200),
-    number("error_count", 0).session().fixed(),
+    of("error_count", |session| to_uint(session.warnings.len())).session(),
     one_of("event_scheduler", "OFF", &["OFF", "ON", "DISABLED"]).global(),
     flag("explicit_defaults_for_timestamp", true),
     null("external_user").session().fixed(),
@@ -419,6 +419,6 @@ pub(super) const VARIABLES: &[Variable] = &[
     text("version_compile_machine", std::env::consts::ARCH).global().fixed(),
     text("version_compile_os", std::env::consts::OS).global().fixed(),
     seconds("wait_timeout", |session| Value::UInt(session.instance.config.limits.wait_timeout_s)),
-    number("warning_count", 0).session().fixed(),
+    of("warning_count", |session| to_uint(session.warnings.len())).session(),
     flag("windowing_use_high_precision", true),
 ];
