@@ -11,7 +11,7 @@ use sqlparser::ast::{Expr, Statement};
 use sqlparser::dialect::{Dialect, MySqlDialect};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 /// MySQL's dialect, extended by what is read above it.
 #[derive(Debug, Default, Clone, Copy)]
@@ -122,6 +122,79 @@ pub fn parser<'d>(dialect: &'d StageDialect, text: &str) -> Result<Parser<'d>, P
     Ok(Parser::new(dialect).with_tokens_with_locations(kept))
 }
 
+/// What a query selects, each as it is written: MySQL names columns so. Empty where the text is no query.
+pub fn selected(text: &str) -> Vec<String> {
+    let tokens = Tokenizer::new(&StageDialect::default(), text).tokenize_with_location();
+    let tokens = tokens.unwrap_or_default().into_iter();
+    let tokens = tokens.filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
+    let mut tokens =
+        tokens.skip_while(|token| keyword(token).as_deref() != Some("SELECT")).skip(1).peekable();
+    while tokens.peek().and_then(keyword).is_some_and(|word| is_modifier(&word)) {
+        tokens.next();
+    }
+    let (mut items, mut item, mut depth) = (Vec::new(), None, 0_usize);
+    for token in tokens {
+        let is_end = keyword(&token).is_some_and(|word| ENDS.contains(&word.as_str()));
+        if depth == 0 && (is_end || token.token == Token::RParen) {
+            break;
+        }
+        if depth == 0 && token.token == Token::Comma {
+            items.push(piece(text, item.take()));
+            continue;
+        }
+        if token.token == Token::LParen {
+            depth += 1;
+        } else if token.token == Token::RParen {
+            depth -= 1;
+        }
+        let (start, end) = (token.span.start, token.span.end);
+        item = Some((item.map_or(start, |(first, _)| first), end));
+    }
+    items.push(piece(text, item));
+    items
+}
+
+/// Words behind what is selected.
+const ENDS: &[&str] = &[
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "HAVING",
+    "ORDER",
+    "LIMIT",
+    "UNION",
+    "INTO",
+    "FOR",
+    "EXCEPT",
+    "INTERSECT",
+];
+
+/// Words between `SELECT` and what is selected.
+fn is_modifier(word: &str) -> bool {
+    let known = ["ALL", "DISTINCT", "DISTINCTROW", "HIGH_PRIORITY", "STRAIGHT_JOIN"];
+    known.contains(&word) || word.starts_with("SQL_")
+}
+
+fn keyword(token: &TokenWithSpan) -> Option<String> {
+    let Token::Word(word) = &token.token else { return None };
+    word.quote_style.is_none().then(|| word.value.to_ascii_uppercase())
+}
+
+fn piece(text: &str, place: Option<(Location, Location)>) -> String {
+    let Some((start, end)) = place else { return String::new() };
+    text.get(byte_at(text, start)..byte_at(text, end)).unwrap_or_default().to_owned()
+}
+
+/// Where in a text a line and a column are, both from 1.
+fn byte_at(text: &str, place: Location) -> usize {
+    let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).saturating_sub(1);
+    let mut lines = text.split_inclusive('\n');
+    let before: usize = lines.by_ref().take(number(place.line)).map(str::len).sum();
+    let line = lines.next().unwrap_or_default();
+    let within = line.char_indices().nth(number(place.column)).map_or(line.len(), |(at, _)| at);
+    before + within
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +237,19 @@ mod tests {
         "SELECT 'open",
         "LIST @s",
     ];
+
+    #[test]
+    fn what_is_selected_is_told_as_it_is_written() {
+        let of = |text| selected(text).join("|");
+        assert_eq!(
+            of("SELECT 1+1, now( ) AS n,\n concat('é,', (SELECT 1, 2)) FROM t, u"),
+            "1+1|now( ) AS n|concat('é,', (SELECT 1, 2))"
+        );
+        assert_eq!(of("(select SQL_NO_CACHE distinct count(*) ) UNION SELECT 2"), "count(*)");
+        assert_eq!(of("SELECT a /* x */ , -b LIMIT 1"), "a|-b");
+        assert_eq!(of("SELECT"), "");
+        assert_eq!(of("SET x = 'open"), "");
+    }
 
     #[test]
     fn reads_ordinary_mysql_as_mysql_dialect_does() {

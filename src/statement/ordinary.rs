@@ -47,7 +47,8 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
         });
     }
     if let Ast::Query(query) = ast {
-        return Ok(Statement::Select(Box::new(Select(*query))));
+        let texts = dialect::selected(&scan.masked);
+        return Ok(Statement::Select(Box::new(Select { query: *query, texts })));
     }
     Err(unknown(scan))
 }

@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, civil};
+use jiff::{SignedDuration, Span, Timestamp, civil};
 use sqlparser::ast::{
     CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, TrimWhereField,
+    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Interval, TrimWhereField,
 };
 
 use super::operators::{as_number, remainder, to_int};
@@ -39,6 +39,9 @@ pub fn call(function: &Function, names: Names<'_>) -> Result<Value> {
     if is_aggregate(function) {
         return aggregate(&name, function, names);
     }
+    if let Some(value) = date_add(&name, function, names) {
+        return value;
+    }
     let values = arguments(function)?.into_iter().map(|argument| evaluate(argument, names));
     apply(&name, &values.collect::<Result<Vec<_>>>()?, names)
 }
@@ -63,8 +66,10 @@ pub fn type_by_name(name: &str, arguments: &[Type]) -> Type {
     match name {
         "COUNT" | "LENGTH" | "OCTET_LENGTH" | "CHAR_LENGTH" | "CHARACTER_LENGTH" | "LOCATE"
         | "INSTR" | "POSITION" | "ROW_COUNT" | "FOUND_ROWS" | "ISNULL" | "FIELD"
-        | "FIND_IN_SET" | "SIGN" | "UNIX_TIMESTAMP" | "FLOOR" | "CEIL" | "CEILING" | "STRCMP"
-        | "ASCII" => Type::Int,
+        | "FIND_IN_SET" | "SIGN" | "UNIX_TIMESTAMP" | "YEAR" | "MONTH" | "DAY" | "DAYOFMONTH"
+        | "HOUR" | "MINUTE" | "SECOND" | "FLOOR" | "CEIL" | "CEILING" | "STRCMP" | "ASCII" => {
+            Type::Int
+        }
         "CONNECTION_ID" | "LAST_INSERT_ID" => Type::UInt,
         "AVG" => Type::Double,
         "SUM" | "ABS" | "ROUND" | "MOD" => match of_all(arguments) {
@@ -74,7 +79,8 @@ pub fn type_by_name(name: &str, arguments: &[Type]) -> Type {
             }
         },
         "NOW" | "CURRENT_TIMESTAMP" | "UTC_TIMESTAMP" | "SYSDATE" | "LOCALTIMESTAMP"
-        | "LOCALTIME" | "CONVERT_TZ" | "FROM_UNIXTIME" => Type::DateTime,
+        | "LOCALTIME" | "CONVERT_TZ" | "FROM_UNIXTIME" | "DATE_ADD" | "DATE_SUB" | "ADDDATE"
+        | "SUBDATE" => Type::DateTime,
         "TIMEDIFF" | "CURTIME" | "CURRENT_TIME" | "UTC_TIME" | "SEC_TO_TIME" => Type::Time,
         "IF" => of_all(arguments.get(1..).unwrap_or_default()),
         "NULLIF" => of_all(arguments.get(..1).unwrap_or_default()),
@@ -258,12 +264,86 @@ fn of_time(name: &str, arguments: &[Value], names: Names<'_>) -> Option<Value> {
         ("CURTIME" | "CURRENT_TIME", _) => clock(local()),
         ("UTC_TIME", _) => clock(utc),
         ("UNIX_TIMESTAMP", []) => Value::Int(utc.as_second()),
+        ("UNIX_TIMESTAMP", [value]) => {
+            let moment = types::convert(value.clone(), Type::DateTime);
+            if let Value::DateTime(moment) = moment {
+                Value::Int(moment.as_second())
+            } else {
+                Value::Null
+            }
+        }
+        ("FROM_UNIXTIME", [value]) => {
+            let second = types::convert(value.clone(), Type::Int);
+            let Value::Int(second) = second else { return Some(Value::Null) };
+            Timestamp::from_second(second).map_or(Value::Null, Value::DateTime)
+        }
+        (
+            "YEAR" | "MONTH" | "DAY" | "DAYOFMONTH" | "HOUR" | "MINUTE" | "SECOND" | "DATE",
+            [value],
+        ) => part(name, value),
         ("TIMEDIFF", [a, b]) => difference(a, b),
         ("SEC_TO_TIME", [Value::Int(seconds)]) => Value::Time(*seconds),
         ("TIME_FORMAT" | "DATE_FORMAT", [value, format]) => formatted(value, format),
         ("CONVERT_TZ", [value, from, to]) => convert_tz(value, from, to),
         _ => return None,
     })
+}
+
+/// A part of a moment.
+fn part(name: &str, value: &Value) -> Value {
+    let Value::DateTime(moment) = types::convert(value.clone(), Type::DateTime) else {
+        return Value::Null;
+    };
+    let at = moment.to_zoned(TimeZone::UTC).datetime();
+    Value::Int(i64::from(match name {
+        "YEAR" => at.year(),
+        "MONTH" => i16::from(at.month()),
+        "DAY" | "DAYOFMONTH" => i16::from(at.day()),
+        "HOUR" => i16::from(at.hour()),
+        "MINUTE" => i16::from(at.minute()),
+        "SECOND" => i16::from(at.second()),
+        _ => return at.date().to_string().into(),
+    }))
+}
+
+/// `NOW() + INTERVAL 1 DAY`; `NULL` where there is no such moment.
+pub fn moved(value: &Value, interval: &Interval, sign: i64, names: Names<'_>) -> Result<Value> {
+    let amount = evaluate(&interval.value, names)?;
+    let Value::DateTime(moment) = types::convert(value.clone(), Type::DateTime) else {
+        return Ok(Value::Null);
+    };
+    let Value::Int(amount) = types::convert(amount, Type::Int) else { return Ok(Value::Null) };
+    let unit = interval.leading_field.as_ref().map(ToString::to_string).unwrap_or_default();
+    let amount = amount.saturating_mul(sign);
+    let unit = unit.to_ascii_uppercase();
+    let unit = unit.trim_end_matches('S');
+    let span = match unit {
+        "SECOND" => Span::new().try_seconds(amount),
+        "MINUTE" => Span::new().try_minutes(amount),
+        "HOUR" => Span::new().try_hours(amount),
+        "DAY" => Span::new().try_days(amount),
+        "WEEK" => Span::new().try_weeks(amount),
+        "MONTH" => Span::new().try_months(amount),
+        "QUARTER" => Span::new().try_months(amount.saturating_mul(3)),
+        "YEAR" => Span::new().try_years(amount),
+        _ => {
+            return Err(Error::Unsupported { what: format!("INTERVAL ... {unit}"), hint: None });
+        }
+    };
+    let moved = span.and_then(|span| moment.to_zoned(TimeZone::UTC).checked_add(span));
+    Ok(moved.map_or(Value::Null, |moved| Value::DateTime(moved.timestamp())))
+}
+
+/// `DATE_ADD(x, INTERVAL ...)` and its kin.
+fn date_add(name: &str, function: &Function, names: Names<'_>) -> Option<Result<Value>> {
+    let sign = match name {
+        "DATE_ADD" | "ADDDATE" => 1,
+        "DATE_SUB" | "SUBDATE" => -1,
+        _ => return None,
+    };
+    let arguments = arguments(function).ok()?;
+    let [value, Expr::Interval(interval)] = arguments.as_slice() else { return None };
+    Some(evaluate(value, names).and_then(|value| moved(&value, interval, sign, names)))
 }
 
 fn whole_seconds(moment: Timestamp) -> Timestamp {

@@ -113,6 +113,15 @@ pub fn evaluate(expr: &Expr, names: Names<'_>) -> Result<Value> {
         }
         Expr::Convert { expr, .. } => evaluate(expr, names),
         Expr::UnaryOp { op, expr } => unary(*op, evaluate(expr, names)?, expr),
+        Expr::BinaryOp {
+            left,
+            op: op @ (BinaryOperator::Plus | BinaryOperator::Minus),
+            right: interval,
+        } if matches!(**interval, Expr::Interval(_)) => {
+            let Expr::Interval(interval) = &**interval else { return Err(unsupported(expr)) };
+            let sign = if *op == BinaryOperator::Minus { -1 } else { 1 };
+            functions::moved(&evaluate(left, names)?, interval, sign, names)
+        }
         Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => {
             let (left, right) = (evaluate(left, names)?, evaluate(right, names)?);
             pipes(left, right, expr, names)

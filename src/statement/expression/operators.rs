@@ -31,13 +31,30 @@ pub(super) fn as_number(value: &Value) -> Option<f64> {
         Value::Null => None,
         Value::Double(number) => Some(*number),
         Value::Time(seconds) => value_of_time(*seconds),
-        Value::Int(_) | Value::UInt(_) | Value::Text(_) | Value::Bytes(_) | Value::DateTime(_) => {
-            let text = value.to_string();
-            let text = text.trim();
-            let end = text.find(|c: char| !c.is_ascii_digit() && !".-+".contains(c));
-            Some(text.get(..end.unwrap_or(text.len())).unwrap_or("").parse().unwrap_or(0.0))
+        Value::DateTime(moment) => moment.strftime("%Y%m%d%H%M%S").to_string().parse().ok(),
+        Value::Int(_) | Value::UInt(_) | Value::Text(_) | Value::Bytes(_) => {
+            Some(leading_number(value.to_string().trim_start()))
         }
     }
+}
+
+/// `2026-11-24` is 2026, `1e3 apples` 1000.
+fn leading_number(text: &str) -> f64 {
+    let digits = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        from + rest.bytes().take_while(u8::is_ascii_digit).count()
+    };
+    let is = |at: usize, wanted: &[u8]| text.as_bytes().get(at).is_some_and(|b| wanted.contains(b));
+    let mut end = digits(usize::from(is(0, b"+-")));
+    if is(end, b".") {
+        end = digits(end + 1);
+    }
+    if is(end, b"eE") {
+        let exponent = end + 1 + usize::from(is(end + 1, b"+-"));
+        let behind = digits(exponent);
+        end = if behind > exponent { behind } else { end };
+    }
+    text.get(..end).unwrap_or_default().parse().unwrap_or(0.0)
 }
 
 /// `-01:30:00` is -13000 in a sum.
@@ -268,5 +285,11 @@ mod tests {
         assert_eq!(compare(&text("A"), &text("a")), Some(Ordering::Equal));
         assert_eq!(compare(&text("10"), &Value::Int(9)), Some(Ordering::Greater));
         assert_eq!(compare(&Value::Null, &Value::Int(9)), None);
+        assert_eq!(compare(&text("2026-11-24"), &Value::Int(2026)), Some(Ordering::Equal));
+        assert_eq!(compare(&text(" -1.5e1x"), &Value::Int(-15)), Some(Ordering::Equal));
+        assert_eq!(compare(&text("1e"), &Value::Int(1)), Some(Ordering::Equal));
+        for odd in ["", "x", ".", "-", "é", "+é", "1.é", "1eé"] {
+            assert!(compare(&text(odd), &Value::Int(2)).is_some(), "{odd}");
+        }
     }
 }

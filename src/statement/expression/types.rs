@@ -25,6 +25,7 @@ pub fn of(expr: &Expr, names: Names<'_>) -> Result<Type> {
         | Expr::Between { .. }
         | Expr::IsNull(_)
         | Expr::IsNotNull(_) => Type::Int,
+        Expr::BinaryOp { right, .. } if matches!(**right, Expr::Interval(_)) => Type::DateTime,
         Expr::BinaryOp { left, op, right } => {
             let (left, right) = (of(left, names)?, of(right, names)?);
             match op {
@@ -43,6 +44,8 @@ pub fn of(expr: &Expr, names: Names<'_>) -> Result<Type> {
             let types = results.map(|result| of(result, names)).collect::<Result<Vec<_>>>()?;
             types.into_iter().fold(Type::Null, merge)
         }
+        // An argument of DATE_ADD.
+        Expr::Interval(_) => Type::Null,
         Expr::Function(function) => functions::result_type(function, names)?,
         other => match functions::in_words(other) {
             Some((name, arguments)) => {

@@ -38,7 +38,12 @@ use crate::statement::tables::World;
 
 /// `SELECT`
 #[derive(Debug, Clone, PartialEq)]
-pub struct Select(pub Query);
+pub struct Select {
+    /// What is asked.
+    pub query: Query,
+    /// What is selected, each as it was written.
+    pub texts: Vec<String>,
+}
 
 /// Columns and rows.
 type Table = (Vec<Column>, Vec<Row>);
@@ -46,20 +51,39 @@ type Table = (Vec<Column>, Vec<Row>);
 impl Select {
     /// The columns, as far as they are known before the tables are.
     pub fn columns(&self, session: &Session) -> Result<Vec<Column>> {
-        Ok(run(&self.0, session, Some(&World::blank()), None)?.0)
+        let (mut columns, _) = run(&self.query, session, Some(&World::blank()), None)?;
+        self.name(&mut columns);
+        Ok(columns)
     }
 
     /// Computes it.
     pub async fn execute(&self, session: &mut Session) -> Result<Outcome> {
-        let world = World::of_query(session, &self.0).await?;
-        let (columns, mut rows) = run(&self.0, session, Some(&world), None)?;
-        if self.0.limit_clause.is_none()
+        let world = World::of_query(session, &self.query).await?;
+        let (mut columns, mut rows) = run(&self.query, session, Some(&world), None)?;
+        self.name(&mut columns);
+        if self.query.limit_clause.is_none()
             && let Value::UInt(limit) = session.variables.get(session, None, "sql_select_limit")?
         {
             rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         }
         session.found_rows = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         Ok(Outcome::rows(columns, rows))
+    }
+
+    /// Names what has no name of its own as it was written.
+    fn name(&self, columns: &mut [Column]) {
+        let Some(projection) = projection(&self.query.body) else { return };
+        if projection.len() != columns.len() || projection.len() != self.texts.len() {
+            return;
+        }
+        for ((column, item), text) in columns.iter_mut().zip(projection).zip(&self.texts) {
+            if let SelectItem::UnnamedExpr(expr) = item
+                && name_parts(expr).is_none()
+                && text_of(expr).is_none()
+            {
+                column.name.clone_from(text);
+            }
+        }
     }
 }
 
@@ -91,6 +115,17 @@ pub fn run(
     }
     types::fit(&mut columns, &mut rows);
     Ok((columns, rows))
+}
+
+/// What the first part of a query selects.
+#[expect(clippy::wildcard_enum_match_arm, reason = "everything else is for a query engine")]
+fn projection(body: &SetExpr) -> Option<&[SelectItem]> {
+    match body {
+        SetExpr::Select(select) => Some(&select.projection),
+        SetExpr::Query(query) => projection(&query.body),
+        SetExpr::SetOperation { left, .. } => projection(left),
+        _ => None,
+    }
 }
 
 fn unsupported(what: impl Into<String>) -> Error {
@@ -344,9 +379,7 @@ impl Item {
 /// The name of an unaliased column: of a column, its own; of a text literal, the text; else the
 /// expression as it is written.
 fn name(expr: &Expr, fields: &[Field]) -> String {
-    if let Expr::Value(literal) = expr
-        && let Some(text) = literal.value.clone().into_string()
-    {
+    if let Some(text) = text_of(expr) {
         return text;
     }
     let Some(parts) = name_parts(expr) else { return expr.to_string() };
@@ -354,8 +387,14 @@ fn name(expr: &Expr, fields: &[Field]) -> String {
     field.map_or_else(|| expr.to_string(), |field| field.column.name.clone())
 }
 
+/// The text of a text literal.
+fn text_of(expr: &Expr) -> Option<String> {
+    let Expr::Value(literal) = expr else { return None };
+    literal.value.clone().into_string()
+}
+
 impl fmt::Display for Select {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.query.fmt(f)
     }
 }
