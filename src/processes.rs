@@ -135,6 +135,12 @@ impl Seat {
         Running { process: self.process.clone(), interrupted: work.interrupted.clone() }
     }
 
+    /// Whether the statement that runs is to end.
+    pub fn is_interrupted(&self) -> bool {
+        let work = self.process.work.lock();
+        work.interrupted.is_cancelled() || self.process.killed.is_cancelled()
+    }
+
     /// Another database is the current one.
     pub fn uses(&self, database: Option<&str>) {
         self.process.work.lock().database = database.map(str::to_owned);
@@ -168,6 +174,7 @@ mod tests {
         assert_eq!(all.all()[0].statement.as_deref(), Some("LIST @s"));
         all.get(7).expect("there").interrupt();
         assert!(running.interrupted.is_cancelled() && !killed.is_cancelled());
+        assert!(seat.is_interrupted());
         drop(running);
         // The next statement is another one.
         assert!(!seat.run("LIST @s".to_owned(), None).interrupted.is_cancelled());

@@ -315,6 +315,11 @@ impl Session {
         format!("Uptime: {uptime}  Threads: {connections}")
     }
 
+    /// For what computes long without waiting for anything: an error, once the statement is killed.
+    pub fn go_on(&self) -> Result<()> {
+        if self.seat.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
     /// `KILL`: ends the statement that runs in a connection, or the connection.
     pub fn kill(&self, id: u64, query_alone: bool) -> Result<()> {
         let process = self.instance.processes.get(id).ok_or(Error::UnknownConnection { id })?;

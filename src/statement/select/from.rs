@@ -185,6 +185,7 @@ impl Context<'_> {
         let index = by_key(&right.rows, &pairs);
         let mut rows = Vec::new();
         for row in left.rows {
+            self.session.go_on()?;
             let partners = match left_key(&row, &pairs) {
                 Some(key) => index.get(&key).map_or(&[][..], Vec::as_slice),
                 None => &[],

@@ -182,6 +182,7 @@ impl Context<'_> {
         let nothing: Row = relation.fields.iter().map(|_| Value::Null).collect();
         let (mut rows, mut keys) = (Vec::new(), Vec::new());
         for group in &groups {
+            self.session.go_on()?;
             let first: &Row = group.rows.first().copied().unwrap_or(&nothing);
             let frame = Frame { fields: &relation.fields, row: first, outer: self.outer };
             let grouped = group.aggregated.then_some(group.rows.as_slice());
@@ -207,6 +208,7 @@ impl Context<'_> {
     fn filtered(&self, relation: &Relation, condition: &Expr) -> Result<Vec<Row>> {
         let mut kept = Vec::new();
         for row in &relation.rows {
+            self.session.go_on()?;
             let frame = Frame { fields: &relation.fields, row, outer: self.outer };
             if truth(&evaluate(condition, self.names(&frame))?) == Some(true) {
                 kept.push(row.clone());
