@@ -38,6 +38,7 @@ macro_rules! on_every_storage {
 on_every_storage!(
     a_client_that_dies_leaves_nothing,
     a_killed_upload_leaves_nothing,
+    rows_that_are_killed_end_with_an_error,
     packets_of_every_size_make_the_same_file,
     files_that_end_with_a_full_packet_are_whole,
     the_next_command_in_the_place_of_a_file_is_executed,
@@ -122,6 +123,29 @@ fn a_killed_upload_leaves_nothing(storage: Storage) {
     done(&mut witness, &format!("KILL {id}"));
     assert!(victim.is_closed());
     until("nothing is left", || world.stored() == before);
+}
+
+fn rows_that_are_killed_end_with_an_error(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let mut witness = Client::connect(world.server.addr);
+    done(&mut witness, "CREATE STAGE lake");
+    // More than fits between a server and a client that does not read.
+    let large = noise(3, 48 << 20);
+    let stored = send(&mut witness, &put("/tmp/large", ""), &large, MAX_PAYLOAD);
+    assert_eq!(status(&stored), uploaded(large.len()));
+    let mut victim = Client::connect(world.server.addr);
+    victim.command(b"\x03GET @lake/large");
+    victim.read();
+    done(&mut witness, &format!("KILL QUERY {}", victim.greeting.connection_id));
+    let end = loop {
+        let packet = victim.read();
+        assert!(packet[0] != 0xFE || packet.len() > 9, "all rows have come");
+        if packet[0] == 0xFF {
+            break packet;
+        }
+    };
+    assert_eq!(u16::from_le_bytes([end[1], end[2]]), 1317);
+    usable(&mut victim);
 }
 
 fn a_client_that_dies_leaves_nothing(storage: Storage) {

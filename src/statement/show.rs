@@ -546,11 +546,25 @@ impl Show {
                 && pattern.is_none_or(|(place, pattern)| like(&text(place), pattern))
         };
         let rows = table.rows(world, session).into_iter().filter(is_wanted);
+        let cut = self.kind.table == "PROCESSLIST" && !self.full;
         let pick = |row: Row| {
-            shown.iter().map(|place| row.get(*place).cloned().unwrap_or(Value::Null)).collect()
+            let values = shown.iter().map(|place| row.get(*place).cloned());
+            let values = values.map(|value| value.unwrap_or(Value::Null));
+            values.map(|value| if cut { shortened(value) } else { value }).collect()
         };
         Ok(rows.map(pick).collect())
     }
+}
+
+/// Without `FULL`, as much of a statement as MySQL shows.
+fn shortened(value: Value) -> Value {
+    const MOST: usize = 100;
+    if let Value::Text(text) = &value
+        && let Some((end, _)) = text.char_indices().nth(MOST)
+    {
+        return text.get(..end).unwrap_or_default().into();
+    }
+    value
 }
 
 /// Names of stages are what they are; those of tables that describe the server may be in any case.
