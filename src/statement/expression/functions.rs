@@ -1,32 +1,23 @@
-//! Functions: of the connection, over texts and times, and over groups of rows.
+//! Functions of the connection, of choices and of numbers, and where the others are.
 
 use std::cmp::Ordering;
 
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, Timestamp, civil};
 use sqlparser::ast::{
-    CeilFloorKind, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Interval, TrimWhereField,
+    CeilFloorKind, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, TrimWhereField,
 };
 
+use super::aggregates::{aggregate, is_aggregate};
 use super::operators::{as_number, remainder, to_int};
+use super::texts::of_texts;
+use super::times::{date_add, of_time};
 use super::types::merge;
-use super::{Frame, Names, compare, evaluate, truth, types};
+use super::{Names, compare, evaluate, truth, types};
 use crate::error::{Error, Result};
 use crate::instance::SERVER_VERSION;
 use crate::rows::{Type, Value};
 use crate::statement::charset;
-use crate::statement::variables::offset_minutes;
 
-/// Functions over the rows of a group.
-const AGGREGATES: &[&str] = &["COUNT", "MIN", "MAX", "SUM", "AVG", "GROUP_CONCAT", "ANY_VALUE"];
-
-/// Whether a call is over the rows of a group.
-pub fn is_aggregate(function: &Function) -> bool {
-    AGGREGATES.contains(&name_of(function).as_str())
-}
-
-fn name_of(function: &Function) -> String {
+pub(super) fn name_of(function: &Function) -> String {
     function.name.to_string().to_ascii_uppercase()
 }
 
@@ -243,233 +234,6 @@ fn text_or_binary(value: &Value, text: &str) -> Value {
     }
 }
 
-/// Moments have whole seconds, as MySQL's have unless told otherwise, and are shown in the session's
-/// time zone.
-fn of_time(name: &str, arguments: &[Value], names: Names<'_>) -> Option<Value> {
-    let utc = whole_seconds(names.session.now);
-    let local = || {
-        let zone = names.session.variables.get(names.session, None, "time_zone");
-        let zone = zone.map_or_else(|_| "SYSTEM".to_owned(), |zone| zone.to_string());
-        shift(utc, &zone).unwrap_or(utc)
-    };
-    let day = |moment: Timestamp| Value::Text(moment.strftime("%Y-%m-%d").to_string());
-    let clock = |moment: Timestamp| Value::Time(moment.as_second().rem_euclid(86_400));
-    Some(match (name, arguments) {
-        ("UTC_TIMESTAMP", _) => Value::DateTime(utc),
-        ("NOW" | "CURRENT_TIMESTAMP" | "SYSDATE" | "LOCALTIMESTAMP" | "LOCALTIME", _) => {
-            Value::DateTime(local())
-        }
-        ("CURDATE" | "CURRENT_DATE", []) => day(local()),
-        ("UTC_DATE", []) => day(utc),
-        ("CURTIME" | "CURRENT_TIME", _) => clock(local()),
-        ("UTC_TIME", _) => clock(utc),
-        ("UNIX_TIMESTAMP", []) => Value::Int(utc.as_second()),
-        ("UNIX_TIMESTAMP", [value]) => {
-            let moment = types::convert(value.clone(), Type::DateTime);
-            if let Value::DateTime(moment) = moment {
-                Value::Int(moment.as_second())
-            } else {
-                Value::Null
-            }
-        }
-        ("FROM_UNIXTIME", [value]) => {
-            let second = types::convert(value.clone(), Type::Int);
-            let Value::Int(second) = second else { return Some(Value::Null) };
-            Timestamp::from_second(second).map_or(Value::Null, Value::DateTime)
-        }
-        (
-            "YEAR" | "MONTH" | "DAY" | "DAYOFMONTH" | "HOUR" | "MINUTE" | "SECOND" | "DATE",
-            [value],
-        ) => part(name, value),
-        ("TIMEDIFF", [a, b]) => difference(a, b),
-        ("SEC_TO_TIME", [Value::Int(seconds)]) => Value::Time(*seconds),
-        ("TIME_FORMAT" | "DATE_FORMAT", [value, format]) => formatted(value, format),
-        ("CONVERT_TZ", [value, from, to]) => convert_tz(value, from, to),
-        _ => return None,
-    })
-}
-
-/// A part of a moment.
-fn part(name: &str, value: &Value) -> Value {
-    let Value::DateTime(moment) = types::convert(value.clone(), Type::DateTime) else {
-        return Value::Null;
-    };
-    let at = moment.to_zoned(TimeZone::UTC).datetime();
-    Value::Int(i64::from(match name {
-        "YEAR" => at.year(),
-        "MONTH" => i16::from(at.month()),
-        "DAY" | "DAYOFMONTH" => i16::from(at.day()),
-        "HOUR" => i16::from(at.hour()),
-        "MINUTE" => i16::from(at.minute()),
-        "SECOND" => i16::from(at.second()),
-        _ => return at.date().to_string().into(),
-    }))
-}
-
-/// `NOW() + INTERVAL 1 DAY`; `NULL` where there is no such moment.
-pub fn moved(value: &Value, interval: &Interval, sign: i64, names: Names<'_>) -> Result<Value> {
-    let amount = evaluate(&interval.value, names)?;
-    let Value::DateTime(moment) = types::convert(value.clone(), Type::DateTime) else {
-        return Ok(Value::Null);
-    };
-    let Value::Int(amount) = types::convert(amount, Type::Int) else { return Ok(Value::Null) };
-    let unit = interval.leading_field.as_ref().map(ToString::to_string).unwrap_or_default();
-    let amount = amount.saturating_mul(sign);
-    let unit = unit.to_ascii_uppercase();
-    let unit = unit.trim_end_matches('S');
-    let span = match unit {
-        "SECOND" => Span::new().try_seconds(amount),
-        "MINUTE" => Span::new().try_minutes(amount),
-        "HOUR" => Span::new().try_hours(amount),
-        "DAY" => Span::new().try_days(amount),
-        "WEEK" => Span::new().try_weeks(amount),
-        "MONTH" => Span::new().try_months(amount),
-        "QUARTER" => Span::new().try_months(amount.saturating_mul(3)),
-        "YEAR" => Span::new().try_years(amount),
-        _ => {
-            return Err(Error::Unsupported { what: format!("INTERVAL ... {unit}"), hint: None });
-        }
-    };
-    let moved = span.and_then(|span| moment.to_zoned(TimeZone::UTC).checked_add(span));
-    Ok(moved.map_or(Value::Null, |moved| Value::DateTime(moved.timestamp())))
-}
-
-/// `DATE_ADD(x, INTERVAL ...)` and its kin.
-fn date_add(name: &str, function: &Function, names: Names<'_>) -> Option<Result<Value>> {
-    let sign = match name {
-        "DATE_ADD" | "ADDDATE" => 1,
-        "DATE_SUB" | "SUBDATE" => -1,
-        _ => return None,
-    };
-    let arguments = arguments(function).ok()?;
-    let [value, Expr::Interval(interval)] = arguments.as_slice() else { return None };
-    Some(evaluate(value, names).and_then(|value| moved(&value, interval, sign, names)))
-}
-
-fn whole_seconds(moment: Timestamp) -> Timestamp {
-    Timestamp::from_second(moment.as_second()).unwrap_or(moment)
-}
-
-/// A moment in UTC as clocks of a time zone show it.
-fn shift(moment: Timestamp, zone: &str) -> Option<Timestamp> {
-    let seconds = offset(zone, moment)?;
-    moment.checked_add(SignedDuration::from_secs(seconds)).ok()
-}
-
-fn offset(zone: &str, at: Timestamp) -> Option<i64> {
-    if zone.eq_ignore_ascii_case("SYSTEM") {
-        return Some(0);
-    }
-    if let Some(minutes) = offset_minutes(zone) {
-        return Some(i64::from(minutes) * 60);
-    }
-    let zone = TimeZone::get(zone).ok()?;
-    Some(i64::from(zone.to_offset(at).seconds()))
-}
-
-fn convert_tz(value: &Value, from: &Value, to: &Value) -> Value {
-    let Value::DateTime(shown) = types::convert(value.clone(), Type::DateTime) else {
-        return Value::Null;
-    };
-    let (from, to) = (from.to_string(), to.to_string());
-    let converted = || {
-        let behind = SignedDuration::from_secs(offset(&from, shown)?);
-        shift(shown.checked_sub(behind).ok()?, &to)
-    };
-    converted().map_or(Value::Null, Value::DateTime)
-}
-
-fn difference(a: &Value, b: &Value) -> Value {
-    match (timely(a), timely(b)) {
-        (Value::DateTime(a), Value::DateTime(b)) => Value::Time(a.as_second() - b.as_second()),
-        (Value::Time(a), Value::Time(b)) => Value::Time(a.saturating_sub(b)),
-        _ => Value::Null,
-    }
-}
-
-/// A moment or a time, as which a text may be written too.
-fn timely(value: &Value) -> Value {
-    match value {
-        Value::DateTime(_) | Value::Time(_) | Value::Null => value.clone(),
-        Value::Int(_) | Value::UInt(_) | Value::Double(_) | Value::Text(_) | Value::Bytes(_) => {
-            let text = value.to_string();
-            let moment = parse_datetime(&text);
-            if moment == Value::Null { parse_time(&text) } else { moment }
-        }
-    }
-}
-
-/// `2026-11-24 05:40:44`, `2026-11-24`; `NULL` if it is neither.
-pub fn parse_datetime(text: &str) -> Value {
-    let text = text.trim();
-    let parsed = text
-        .parse::<civil::DateTime>()
-        .or_else(|_| text.parse::<civil::Date>().map(|date| date.at(0, 0, 0, 0)));
-    let moment = parsed.and_then(|parsed| parsed.to_zoned(TimeZone::UTC));
-    moment.map_or(Value::Null, |moment| Value::DateTime(moment.timestamp()))
-}
-
-/// `-01:30:00`; `NULL` if it is none.
-pub fn parse_time(text: &str) -> Value {
-    let text = text.trim();
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
-    let parts: Option<Vec<i64>> = digits.split(':').map(|part| part.parse().ok()).collect();
-    match parts.as_deref() {
-        Some([hours, minutes, seconds]) => {
-            Value::Time(sign * (hours.saturating_mul(3600) + minutes * 60 + seconds))
-        }
-        Some([hours, minutes]) => Value::Time(sign * (hours.saturating_mul(3600) + minutes * 60)),
-        _ => Value::Null,
-    }
-}
-
-/// `DATE_FORMAT` and `TIME_FORMAT`, of whose letters `strftime` has other ones.
-fn formatted(value: &Value, format: &Value) -> Value {
-    if *format == Value::Null {
-        return Value::Null;
-    }
-    let (sign, moment) = match timely(value) {
-        Value::DateTime(moment) => ("", moment),
-        Value::Time(seconds) => {
-            let moment = Timestamp::from_second(seconds.saturating_abs()).unwrap_or_default();
-            (if seconds < 0 { "-" } else { "" }, moment)
-        }
-        Value::Null
-        | Value::Int(_)
-        | Value::UInt(_)
-        | Value::Double(_)
-        | Value::Text(_)
-        | Value::Bytes(_) => return Value::Null,
-    };
-    let mut out = String::new();
-    let format = format.to_string();
-    let mut letters = format.chars();
-    while let Some(letter) = letters.next() {
-        if letter != '%' {
-            out.push(letter);
-            continue;
-        }
-        let code = match letters.next() {
-            Some(code @ ('Y' | 'y' | 'm' | 'd' | 'e' | 'H' | 'j' | 'T' | 'p' | 'a' | 'b')) => code,
-            Some('i') => 'M',
-            Some('s' | 'S') => 'S',
-            Some('M') => 'B',
-            Some('W') => 'A',
-            Some('h' | 'I') => 'I',
-            Some(other) => {
-                out.push(other);
-                continue;
-            }
-            None => break,
-        };
-        if matches!(code, 'H' | 'T') {
-            out.push_str(sign);
-        }
-        out.push_str(&moment.strftime(&format!("%{code}")).to_string());
-    }
-    out.into()
-}
-
 fn of_choice(name: &str, arguments: &[Value]) -> Option<Value> {
     Some(match (name, arguments) {
         ("IF", [condition, yes, no]) => {
@@ -514,7 +278,7 @@ fn of_choice(name: &str, arguments: &[Value]) -> Option<Value> {
 }
 
 /// The least or the greatest value; `NULL` if one is.
-fn extreme(values: &[Value], wanted: Ordering) -> Value {
+pub(super) fn extreme(values: &[Value], wanted: Ordering) -> Value {
     if values.contains(&Value::Null) {
         return Value::Null;
     }
@@ -560,234 +324,11 @@ fn of_numbers(name: &str, arguments: &[Value]) -> Option<Value> {
     })
 }
 
-fn count(number: usize) -> Value {
+pub(super) fn count(number: usize) -> Value {
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-/// Longer texts are not made here.
-const MAX_TEXT: usize = 1 << 20;
-
-fn of_texts(name: &str, arguments: &[Value]) -> Option<Value> {
-    // What is NULL makes NULL of all of these but one.
-    let texts: Vec<String> = arguments.iter().map(Value::to_string).collect();
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    if name == "CONCAT_WS" {
-        let [separator, ..] = arguments else { return None };
-        let parts = arguments.iter().zip(&texts).skip(1);
-        let parts: Vec<&str> =
-            parts.filter(|(value, _)| **value != Value::Null).map(|(_, text)| *text).collect();
-        let joined = parts.join(texts.first().copied().unwrap_or(""));
-        return Some(if *separator == Value::Null { Value::Null } else { joined.into() });
-    }
-    let number = |text: &str| {
-        as_number(&text.into())
-            .map_or(0, |number| format!("{number:.0}").parse::<i64>().unwrap_or(0))
-    };
-    let size = |text: &str| usize::try_from(number(text).max(0)).unwrap_or(0).min(MAX_TEXT);
-    let value: Value = match (name, texts.as_slice()) {
-        ("CONCAT", [_, ..]) => texts.concat().into(),
-        ("UPPER" | "UCASE", [text]) => text.to_uppercase().into(),
-        ("LOWER" | "LCASE", [text]) => text.to_lowercase().into(),
-        ("LENGTH" | "OCTET_LENGTH", [text]) => match arguments.first() {
-            Some(Value::Bytes(bytes)) => count(bytes.len()),
-            Some(_) | None => count(text.len()),
-        },
-        ("CHAR_LENGTH" | "CHARACTER_LENGTH", [text]) => count(text.chars().count()),
-        ("LOCATE" | "POSITION", [wanted, text]) => locate(wanted, text, 1),
-        ("LOCATE", [wanted, text, from]) => locate(wanted, text, number(from)),
-        ("INSTR", [text, wanted]) => locate(wanted, text, 1),
-        ("SUBSTRING" | "SUBSTR" | "MID", [text, from]) => substring(text, number(from), i64::MAX),
-        ("SUBSTRING" | "SUBSTR" | "MID", [text, from, length]) => {
-            substring(text, number(from), number(length))
-        }
-        ("SUBSTRING_INDEX", [text, separator, count]) => {
-            substring_index(text, separator, number(count))
-        }
-        ("LEFT", [text, length]) => text.chars().take(size(length)).collect::<String>().into(),
-        ("RIGHT", [text, length]) => {
-            let skipped = text.chars().count().saturating_sub(size(length));
-            text.chars().skip(skipped).collect::<String>().into()
-        }
-        ("TRIM", [text]) => text.trim_matches(' ').into(),
-        ("LTRIM", [text]) => text.trim_start_matches(' ').into(),
-        ("RTRIM", [text]) => text.trim_end_matches(' ').into(),
-        ("TRIM" | "LTRIM" | "RTRIM", [text, ""]) => (*text).into(),
-        ("TRIM", [text, what]) => text.trim_start_matches(what).trim_end_matches(what).into(),
-        ("LTRIM", [text, what]) => text.trim_start_matches(what).into(),
-        ("RTRIM", [text, what]) => text.trim_end_matches(what).into(),
-        ("REPLACE", [text, "", _]) => (*text).into(),
-        ("REPLACE", [text, from, to]) => text.replace(from, to).into(),
-        ("LPAD" | "RPAD", [text, length, pad]) => padded(text, size(length), pad, name == "LPAD"),
-        ("REPEAT", [text, times]) if text.len().saturating_mul(size(times)) > MAX_TEXT => {
-            Value::Null
-        }
-        ("REPEAT", [text, times]) => text.repeat(size(times)).into(),
-        ("SPACE", [length]) => " ".repeat(size(length)).into(),
-        ("REVERSE", [text]) => text.chars().rev().collect::<String>().into(),
-        ("FIND_IN_SET", [wanted, list]) => {
-            let place = list.split(',').position(|item| item.eq_ignore_ascii_case(wanted));
-            count(place.map_or(0, |place| place + 1))
-        }
-        ("HEX", [text]) => {
-            text.bytes().map(|byte| format!("{byte:02X}")).collect::<String>().into()
-        }
-        ("QUOTE", [text]) => {
-            format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")).into()
-        }
-        ("ASCII", [text]) => count(text.bytes().next().map_or(0, usize::from)),
-        ("STRCMP", [_, _]) => match arguments {
-            [a, b] => compare(a, b).map_or(Value::Null, |order| Value::Int(order as i64)),
-            _ => return None,
-        },
-        _ => return None,
-    };
-    Some(if arguments.contains(&Value::Null) { Value::Null } else { value })
-}
-
-/// Where a text has another one, from 1, without regard to case; 0 where it has not.
-fn locate(wanted: &str, text: &str, from: i64) -> Value {
-    let Some(skipped) = from.checked_sub(1).and_then(|skipped| usize::try_from(skipped).ok())
-    else {
-        return Value::Int(0);
-    };
-    let (wanted, text) = (wanted.to_lowercase(), text.to_lowercase());
-    let Some((start, _)) =
-        text.char_indices().map(|(at, _)| (at, ())).chain([(text.len(), ())]).nth(skipped)
-    else {
-        return Value::Int(0);
-    };
-    let rest = text.get(start..).unwrap_or("");
-    match rest.find(&wanted) {
-        Some(at) => count(skipped + rest.get(..at).unwrap_or("").chars().count() + 1),
-        None => Value::Int(0),
-    }
-}
-
-/// From a place that counts from 1, or from the end where it is negative.
-fn substring(text: &str, from: i64, length: i64) -> Value {
-    let all = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
-    let start = match from {
-        0 => return "".into(),
-        from if from > 0 => from - 1,
-        from => all.saturating_add(from),
-    };
-    if start < 0 || length <= 0 {
-        return "".into();
-    }
-    let skipped = usize::try_from(start).unwrap_or(usize::MAX);
-    let taken = usize::try_from(length).unwrap_or(usize::MAX);
-    text.chars().skip(skipped).take(taken).collect::<String>().into()
-}
-
-/// What is before the n-th separator, or behind the n-th from the end where n is negative.
-fn substring_index(text: &str, separator: &str, n: i64) -> Value {
-    if separator.is_empty() || n == 0 {
-        return "".into();
-    }
-    let wanted = usize::try_from(n.unsigned_abs()).unwrap_or(usize::MAX);
-    let parts: Vec<&str> = text.split(separator).collect();
-    let kept = wanted.min(parts.len());
-    let kept = if n > 0 { parts.get(..kept) } else { parts.get(parts.len() - kept..) };
-    kept.unwrap_or_default().join(separator).into()
-}
-
-fn padded(text: &str, length: usize, pad: &str, left: bool) -> Value {
-    let have = text.chars().count();
-    if have >= length {
-        return text.chars().take(length).collect::<String>().into();
-    }
-    if pad.is_empty() {
-        return "".into();
-    }
-    let filling: String = pad.chars().cycle().take(length - have).collect();
-    if left { format!("{filling}{text}") } else { format!("{text}{filling}") }.into()
-}
-
-/// `COUNT(*)`, `MIN(x)`, `GROUP_CONCAT(DISTINCT x ORDER BY y SEPARATOR ';')` ...
-fn aggregate(name: &str, function: &Function, names: Names<'_>) -> Result<Value> {
-    let (Some(group), Some(frame)) = (names.group, names.frame) else { return Err(Error::NoGroup) };
-    let FunctionArguments::List(list) = &function.args else {
-        return Err(Error::WrongArgumentCount { name: name.to_owned() });
-    };
-    if name == "COUNT"
-        && matches!(list.args.as_slice(), [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)])
-    {
-        return Ok(count(group.len()));
-    }
-    let exprs = unnamed(&list.args)?;
-    if exprs.is_empty() {
-        return Err(Error::WrongArgumentCount { name: name.to_owned() });
-    }
-    let order = list.clauses.iter().find_map(|clause| {
-        if let FunctionArgumentClause::OrderBy(order) = clause { order.first() } else { None }
-    });
-    let mut found: Vec<(Value, Vec<Value>)> = Vec::new();
-    for row in group {
-        let frame = Frame { row, ..*frame };
-        let names = Names { frame: Some(&frame), group: None, aliases: None, ..names };
-        let values = exprs.iter().map(|expr| evaluate(expr, names)).collect::<Result<Vec<_>>>()?;
-        let key = order.map_or(Ok(Value::Null), |order| evaluate(&order.expr, names))?;
-        if !values.contains(&Value::Null) {
-            found.push((key, values));
-        }
-    }
-    if let Some(order) = order {
-        found.sort_by(|(a, _), (b, _)| {
-            let order_of = compare(a, b).unwrap_or(Ordering::Equal);
-            if order.options.asc == Some(false) { order_of.reverse() } else { order_of }
-        });
-    }
-    let mut values: Vec<Vec<Value>> = found.into_iter().map(|(_, values)| values).collect();
-    if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
-        let mut seen = Vec::new();
-        values.retain(|value| {
-            let new = !seen.contains(value);
-            if new {
-                seen.push(value.clone());
-            }
-            new
-        });
-    }
-    if name == "GROUP_CONCAT" {
-        return Ok(joined(list, &values));
-    }
-    Ok(summed(name, values.into_iter().flatten().collect()))
-}
-
-fn joined(list: &FunctionArgumentList, values: &[Vec<Value>]) -> Value {
-    if values.is_empty() {
-        return Value::Null;
-    }
-    let separator = list.clauses.iter().find_map(|clause| {
-        let FunctionArgumentClause::Separator(text) = clause else { return None };
-        text.value.clone().into_string()
-    });
-    let texts: Vec<String> =
-        values.iter().map(|values| values.iter().map(Value::to_string).collect()).collect();
-    texts.join(separator.as_deref().unwrap_or(",")).into()
-}
-
-fn summed(name: &str, values: Vec<Value>) -> Value {
-    match name {
-        "COUNT" => count(values.len()),
-        "MIN" => extreme(&values, Ordering::Less),
-        "MAX" => extreme(&values, Ordering::Greater),
-        "ANY_VALUE" => values.into_iter().next().unwrap_or(Value::Null),
-        _ if values.is_empty() => Value::Null,
-        "AVG" => {
-            let sum: f64 = values.iter().filter_map(as_number).sum();
-            let all = as_number(&count(values.len())).unwrap_or(1.0);
-            Value::Double(sum / all)
-        }
-        _ => {
-            let whole = values.iter().all(|value| matches!(value, Value::Int(_) | Value::UInt(_)));
-            let sum: f64 = values.iter().filter_map(as_number).sum();
-            if whole { to_int(sum) } else { Value::Double(sum) }
-        }
-    }
-}
-
-fn arguments(function: &Function) -> Result<Vec<&Expr>> {
+pub(super) fn arguments(function: &Function) -> Result<Vec<&Expr>> {
     match &function.args {
         FunctionArguments::None => Ok(Vec::new()),
         FunctionArguments::List(list) => unnamed(&list.args),
@@ -797,7 +338,7 @@ fn arguments(function: &Function) -> Result<Vec<&Expr>> {
     }
 }
 
-fn unnamed(arguments: &[FunctionArg]) -> Result<Vec<&Expr>> {
+pub(super) fn unnamed(arguments: &[FunctionArg]) -> Result<Vec<&Expr>> {
     arguments
         .iter()
         .map(|argument| match argument {

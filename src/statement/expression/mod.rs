@@ -2,12 +2,15 @@
 //! themselves, `WHERE` behind `SHOW`, and queries of the tables that describe the server. Not a query
 //! engine.
 //!
-//! - [`functions`]: what is called by name.
-//! - [`operators`]: `=`, `AND`, `LIKE` ...
+//! - [`functions`]: what is called by name; `texts`, `times` and `aggregates` are more of them.
+//! - `operators`: `=`, `AND`, `LIKE` ...
 //! - [`types`]: the type of an expression, before any row is there.
 
+mod aggregates;
 pub mod functions;
 mod operators;
+mod texts;
+mod times;
 pub mod types;
 
 use std::cmp::Ordering;
@@ -15,6 +18,7 @@ use std::fmt;
 
 use sqlparser::ast::{BinaryOperator, CaseWhen, DataType, Expr, Ident, Query, Value as Literal};
 
+pub use self::aggregates::is_aggregate;
 use self::operators::{binary, boolean, unary};
 pub use self::operators::{compare, like, truth};
 use crate::error::{Error, Result};
@@ -120,7 +124,7 @@ pub fn evaluate(expr: &Expr, names: Names<'_>) -> Result<Value> {
         } if matches!(**interval, Expr::Interval(_)) => {
             let Expr::Interval(interval) = &**interval else { return Err(unsupported(expr)) };
             let sign = if *op == BinaryOperator::Minus { -1 } else { 1 };
-            functions::moved(&evaluate(left, names)?, interval, sign, names)
+            times::moved(&evaluate(left, names)?, interval, sign, names)
         }
         Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => {
             let (left, right) = (evaluate(left, names)?, evaluate(right, names)?);

@@ -3,7 +3,7 @@
 use sqlparser::ast::{BinaryOperator, DataType, Expr};
 
 use super::operators::{as_number, to_int};
-use super::{Names, evaluate, functions};
+use super::{Names, evaluate, functions, times};
 use crate::error::Result;
 use crate::rows::{Column, Row, Type, Value};
 
@@ -114,9 +114,9 @@ pub fn convert(value: Value, to: Type) -> Value {
         (Type::Bytes, Value::Bytes(bytes)) => Value::Bytes(bytes),
         (Type::Bytes, value) => Value::Bytes(value.to_string().into_bytes().into()),
         (Type::DateTime, value @ Value::DateTime(_)) => value,
-        (Type::DateTime, value) => functions::parse_datetime(&value.to_string()),
+        (Type::DateTime, value) => times::parse_datetime(&value.to_string()),
         (Type::Time, value @ Value::Time(_)) => value,
-        (Type::Time, value) => functions::parse_time(&value.to_string()),
+        (Type::Time, value) => times::parse_time(&value.to_string()),
         (Type::Null, value) => value,
     }
 }

@@ -9,7 +9,7 @@ use super::from::Relation;
 use super::{Context, Item, position};
 use crate::error::{Error, Result};
 use crate::rows::{Row, Value};
-use crate::statement::expression::{Frame, evaluate, find_field, functions};
+use crate::statement::expression::{Frame, evaluate, find_field, is_aggregate};
 
 /// Rows that give one row of the answer.
 pub(super) struct Group<'a> {
@@ -111,7 +111,7 @@ impl Visitor for Search {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         if let Expr::Function(function) = expr
             && self.depth == 0
-            && functions::is_aggregate(function)
+            && is_aggregate(function)
         {
             return ControlFlow::Break(());
         }

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A stage stands for the table of its files. Small on purpose: everything is in memory, and queries of
-//! what is *in* files are for an engine. [`from`] makes the rows, [`group`] puts them together.
+//! what is *in* files are for an engine. `from` makes the rows, `group` puts them together.
 
 mod from;
 mod group;

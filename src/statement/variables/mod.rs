@@ -1,5 +1,5 @@
 //! System variables, and the values that a session has set. What a client asks for by `SELECT @@x`,
-//! `SHOW VARIABLES` and `SET` is all here; the table itself is in [`table`].
+//! `SHOW VARIABLES` and `SET` is all here; the table itself is in `table`.
 
 mod table;
 
