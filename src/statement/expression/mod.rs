@@ -139,12 +139,14 @@ pub fn evaluate(expr: &Expr, names: Names<'_>) -> Result<Value> {
         Expr::IsNotTrue(inner) => Ok(boolean(truth(&evaluate(inner, names)?) != Some(true))),
         Expr::IsFalse(inner) => Ok(boolean(truth(&evaluate(inner, names)?) == Some(false))),
         Expr::IsNotFalse(inner) => Ok(boolean(truth(&evaluate(inner, names)?) != Some(false))),
-        Expr::Like { negated, expr, pattern, .. } => {
+        Expr::Like { negated, expr, pattern, escape_char, .. } => {
             let (value, pattern) = (evaluate(expr, names)?, evaluate(pattern, names)?);
             if value == Value::Null || pattern == Value::Null {
                 return Ok(Value::Null);
             }
-            Ok(boolean(like(&value.to_string(), &pattern.to_string()) != *negated))
+            let escape = escape_char.as_ref().and_then(|escape| escape.value.clone().into_string());
+            let pattern = escaped_by(&pattern.to_string(), escape.as_deref());
+            Ok(boolean(like(&value.to_string(), &pattern) != *negated))
         }
         Expr::RLike { negated, expr, pattern, .. } => {
             matches(&evaluate(expr, names)?, &evaluate(pattern, names)?, *negated)
@@ -308,6 +310,25 @@ pub fn find_field(fields: &[Field], parts: &[&Ident]) -> Result<Option<usize>> {
         return Err(Error::AmbiguousColumn { name: parts.join(".") });
     }
     Ok(first)
+}
+
+/// A pattern with backslashes in the place of another character that escapes: `LIKE 'a!_' ESCAPE '!'`.
+fn escaped_by(pattern: &str, escape: Option<&str>) -> String {
+    let Some(escape) = escape.filter(|escape| *escape != "\\") else { return pattern.to_owned() };
+    let escape = escape.chars().next();
+    let mut out = String::with_capacity(pattern.len());
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        if Some(letter) == escape {
+            out.push('\\');
+            out.extend(letters.next());
+        } else if letter == '\\' {
+            out.push_str("\\\\");
+        } else {
+            out.push(letter);
+        }
+    }
+    out
 }
 
 /// `||` is OR, unless the session wants to join texts by it.

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{Expr, GroupByExpr, OrderByExpr, Query, Select, SelectItem, Visit, Visitor};
 
 use super::from::Relation;
-use super::{Context, Item, position};
+use super::{Context, Item, position, unsupported};
 use crate::error::{Error, Result};
 use crate::rows::{Row, Value};
 use crate::statement::expression::{Frame, evaluate, find_field, is_aggregate};
@@ -33,8 +33,10 @@ impl Context<'_> {
         relation: &'r Relation,
     ) -> Result<Vec<Group<'r>>> {
         let by = match &select.group_by {
-            GroupByExpr::Expressions(by, _) => by.as_slice(),
-            GroupByExpr::All(_) => &[],
+            GroupByExpr::Expressions(by, modifiers) if modifiers.is_empty() => by.as_slice(),
+            GroupByExpr::Expressions(..) | GroupByExpr::All(_) => {
+                return Err(unsupported("GROUP BY ... WITH ROLLUP"));
+            }
         };
         if by.is_empty() && !has_aggregate(select, order) {
             let rows = relation.rows.iter();

@@ -250,6 +250,10 @@ impl Context<'_> {
     fn limits(&self, limit: &LimitClause) -> Result<(usize, usize)> {
         let number = |expr: &Expr| {
             let value = evaluate(expr, Names::of(self.session))?;
+            // The parameter of a statement that is being prepared.
+            if value == Value::Null && self.world.is_some_and(World::is_blank) {
+                return Ok(0);
+            }
             value.to_string().parse::<usize>().map_err(|_| Error::BadValue {
                 option: "LIMIT".to_owned(),
                 value: value.to_string(),

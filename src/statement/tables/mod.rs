@@ -128,6 +128,11 @@ impl World {
         World { blank: true, ..World::default() }
     }
 
+    /// Whether it is one of [`World::blank`].
+    pub fn is_blank(&self) -> bool {
+        self.blank
+    }
+
     /// As the server is.
     pub async fn of_server(session: &Session) -> Result<World> {
         let stages = &session.instance.stages;
