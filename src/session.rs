@@ -358,6 +358,15 @@ impl Session {
         Ok(StageName::new(database.ok_or(Error::NoDatabase)?, name.name.clone()))
     }
 
+    /// As [`Session::stage_name`], for a stage that is to be made: the server's own databases take none.
+    pub fn new_stage_name(&self, name: &QualifiedName) -> Result<StageName> {
+        let name = self.stage_name(name)?;
+        if tables::is_schema(&name.database) {
+            return Err(Error::ProtectedDatabase { name: name.database });
+        }
+        Ok(name)
+    }
+
     /// The stage of this name.
     pub async fn stage(&self, name: &StageName) -> Result<Arc<Definition>> {
         match self.temporary.iter().find(|definition| definition.name == *name) {

@@ -103,7 +103,7 @@ impl AlterStage {
         let name = session.stage_name(&self.name)?;
         let changed = match &self.change {
             Change::Rename(to) => {
-                let to = session.stage_name(to)?;
+                let to = session.new_stage_name(to)?;
                 to.check()?;
                 session.rename_stage(&name, &to).await
             }

@@ -105,7 +105,7 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
 impl CreateStage {
     /// Creates it.
     pub async fn execute(&self, session: &mut Session) -> Result<Outcome> {
-        let name = session.stage_name(&self.name)?;
+        let name = session.new_stage_name(&self.name)?;
         name.check()?;
         let definition = Definition {
             name,

@@ -144,3 +144,38 @@ pub fn fit(columns: &mut [Column], rows: &mut [Row]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_made_to_hold_their_values() {
+        let column = |ty| Column::nullable("c", ty);
+        let mut columns =
+            [column(Type::Null), column(Type::Int), column(Type::Int), column(Type::Text)];
+        let row = |a: Value, b: Value, c: Value, d: Value| vec![a, b, c, d];
+        let mut rows = vec![
+            row(Value::Int(1), Value::UInt(u64::MAX), Value::Double(0.5), Value::Null),
+            row(Value::Null, Value::Int(-1), Value::Int(2), Value::Int(3)),
+        ];
+        fit(&mut columns, &mut rows);
+        assert_eq!(
+            columns.map(|column| column.ty),
+            [Type::Int, Type::Int, Type::Double, Type::Text]
+        );
+        assert_eq!(rows[1][2..], [Value::Double(2.0), Value::Text("3".to_owned())]);
+        assert_eq!(rows[0][1], Value::UInt(u64::MAX));
+    }
+
+    #[test]
+    fn values_become_others_or_null() {
+        let text = |text: &str| Value::Text(text.to_owned());
+        assert_eq!(convert(text("12 apples"), Type::Int), Value::Int(12));
+        assert_eq!(convert(text("x"), Type::DateTime), Value::Null);
+        assert_eq!(convert(Value::Time(-5400), Type::Text), text("-01:30:00"));
+        assert_eq!(convert(text("-01:30:00"), Type::Time), Value::Time(-5400));
+        let moment = convert(text("2026-11-24 05:06:07"), Type::DateTime);
+        assert_eq!(convert(moment, Type::Text), text("2026-11-24 05:06:07.000"));
+    }
+}
