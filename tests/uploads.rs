@@ -146,6 +146,17 @@ fn rows_that_are_killed_end_with_an_error(storage: Storage) {
     };
     assert_eq!(u16::from_le_bytes([end[1], end[2]]), 1317);
     usable(&mut victim);
+    // With its connection.
+    victim.command(b"\x03GET @lake/large");
+    victim.read();
+    done(&mut witness, &format!("KILL {}", victim.greeting.connection_id));
+    while let Ok(packet) = victim.try_read() {
+        assert!(packet[0] != 0xFE || packet.len() > 9, "all rows have come");
+        if packet[0] == 0xFF {
+            assert_eq!(u16::from_le_bytes([packet[1], packet[2]]), 1927);
+        }
+    }
+    world.until_connections(1);
 }
 
 fn a_client_that_dies_leaves_nothing(storage: Storage) {
