@@ -137,6 +137,10 @@ fn companion(command: impl Future<Output = client::Result<bool>>) -> ExitCode {
     ended
 }
 
+/// For the deepest expression that a statement may have, also in a build without optimization. Only what
+/// is used of it takes memory.
+const STACK_BYTES: usize = 16 * 1024 * 1024;
+
 fn start_log() {
     let wanted =
         EnvFilter::try_from_env("STAGEWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
@@ -168,7 +172,10 @@ fn run(options: Serve) -> Result<()> {
         require_secure_transport: options.require_secure_transport,
     };
     let config = Config::load(options.config.as_deref(), overrides)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build();
     runtime
         .map_err(|error| startup(format!("Can't start threads: {error}")))?
         .block_on(serve(config))

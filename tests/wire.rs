@@ -188,6 +188,25 @@ fn commands_that_are_not_there_are_refused_by_name() {
     assert_eq!(refused(&mut client, b"\x1B\x07\0").0, 1047);
 }
 
+/// A tree that is as deep as its text is long must not reach the end of a stack.
+#[test]
+fn statements_that_are_too_deep_are_refused() {
+    let server = Server::start();
+    let mut client = Client::connect(server.addr);
+    for (begin, piece, end) in [
+        ("SELECT 1", "+1", ""),
+        ("SELECT 1", " UNION SELECT 1", ""),
+        ("SELECT ", "(", "1"),
+        ("SELECT ", "NOT ", "1"),
+        ("SET @a = 1", " OR 1", ""),
+        ("SHOW TABLES WHERE 1", " AND 1", ""),
+        ("KILL ", "- ", "1"),
+    ] {
+        let sql = format!("\x03{begin}{}{end}", piece.repeat(50_000));
+        assert_eq!(refused(&mut client, sql.as_bytes()).0, 1064, "{begin}{piece}");
+    }
+}
+
 #[test]
 fn a_killed_connection_is_closed() {
     let server = Server::start();

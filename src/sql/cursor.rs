@@ -9,7 +9,7 @@ use sqlparser::tokenizer::{Token as SqlToken, TokenWithSpan, Tokenizer};
 use crate::error::{Error, Excerpt, Result};
 use crate::similar::nearest;
 use crate::sql::Span;
-use crate::sql::dialect::StageDialect;
+use crate::sql::dialect::{StageDialect, is_too_deep};
 use crate::sql::location::{Fault, Location};
 use crate::sql::scan::{Mode, Scan, scan};
 
@@ -269,7 +269,11 @@ impl<'a> Cursor<'a> {
 
     /// An expression, read by `sqlparser`; the cursor goes behind it.
     pub fn expression(&mut self) -> Result<Expr> {
-        let rest = self.tokens.iter().skip(self.at).map(|placed| placed.read.clone()).collect();
+        let rest: Vec<TokenWithSpan> =
+            self.tokens.iter().skip(self.at).map(|placed| placed.read.clone()).collect();
+        if is_too_deep(&rest) {
+            return Err(self.expected("a shorter expression"));
+        }
         let dialect = StageDialect::default();
         let mut parser = Parser::new(&dialect).with_tokens_with_locations(rest);
         let parsed = parser.parse_expr();

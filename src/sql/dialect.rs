@@ -104,6 +104,9 @@ pub fn parser<'d>(dialect: &'d StageDialect, text: &str) -> Result<Parser<'d>, P
     let tokens = Tokenizer::new(dialect, text).tokenize_with_location()?;
     let mut kept: Vec<TokenWithSpan> =
         tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
+    if is_too_deep(&kept) {
+        return Err(ParserError::RecursionLimitExceeded);
+    }
     let is_word = |token: Option<&TokenWithSpan>, wanted: &str| {
         matches!(token.map(|token| &token.token), Some(Token::Word(word))
             if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
@@ -120,6 +123,72 @@ pub fn parser<'d>(dialect: &'d StageDialect, text: &str) -> Result<Parser<'d>, P
         }
     }
     Ok(Parser::new(dialect).with_tokens_with_locations(kept))
+}
+
+/// How many operators may follow each other: `1 + 1 + 1 ...` is a tree as deep as it is long, which
+/// `sqlparser` does not bound, and whoever walks it needs so much of the stack.
+const MAX_OPERATORS: usize = 400;
+
+/// Words that take what stands before them into a deeper tree.
+const OPERATORS: &[&str] = &[
+    "AND",
+    "OR",
+    "XOR",
+    "NOT",
+    "DIV",
+    "MOD",
+    "LIKE",
+    "ILIKE",
+    "RLIKE",
+    "REGEXP",
+    "SIMILAR",
+    "IN",
+    "IS",
+    "ISNULL",
+    "NOTNULL",
+    "BETWEEN",
+    "COLLATE",
+    "MEMBER",
+    "OVERLAPS",
+    "AT",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
+    "MINUS",
+];
+
+/// Whether an expression or a chain of `UNION` in these tokens is deeper than anybody needs.
+pub fn is_too_deep(tokens: &[TokenWithSpan]) -> bool {
+    // Of each open parenthesis, the operators since the last comma.
+    let mut chains = vec![0_usize];
+    for token in tokens {
+        let word = keyword(token);
+        let word = word.as_deref();
+        if token.token == Token::LParen {
+            chains.push(0);
+        } else if token.token == Token::RParen {
+            chains.pop();
+            if chains.is_empty() {
+                chains.push(0);
+            }
+        } else if let Some(chain) = chains.last_mut() {
+            if token.token == Token::Comma || matches!(word, Some("WHEN" | "THEN" | "ELSE")) {
+                *chain = 0;
+            } else if word.is_some_and(|word| OPERATORS.contains(&word)) || is_sign(&token.token) {
+                *chain += 1;
+            }
+        }
+        if chains.iter().sum::<usize>() + chains.len() > MAX_OPERATORS {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a token is neither a word nor a value, nor what only separates.
+fn is_sign(token: &Token) -> bool {
+    let text = token.to_string();
+    !text.starts_with(|c: char| c.is_alphanumeric() || "_@$'\"`.;,() \n\t".contains(c))
 }
 
 /// What a query selects, each as it is written: MySQL names columns so. Empty where the text is no query.
@@ -237,6 +306,26 @@ mod tests {
         "SELECT 'open",
         "LIST @s",
     ];
+
+    #[test]
+    fn what_is_too_deep_is_not_read() {
+        let deep = |text: &str| parser(&StageDialect::default(), text).is_err();
+        let many = |piece: &str, n: usize| piece.repeat(n);
+        for piece in
+            [" + 1", " OR a = 1", " IS NULL", " UNION SELECT 1", " COLLATE x", " || 'x'", " -1"]
+        {
+            assert!(deep(&format!("SELECT 1{}", many(piece, 1000))), "{piece}");
+            assert!(!deep(&format!("SELECT 1{}", many(piece, 100))), "{piece}");
+        }
+        assert!(deep(&format!("SELECT {}1{}", many("(1 + 1 + ", 300), many(")", 300))));
+        // What is long and not deep.
+        assert!(!deep(&format!("SELECT a IN (1{})", many(", 1", 10_000))));
+        assert!(!deep(&format!("SELECT 1{}", many(", a + 1", 10_000))));
+        assert!(!deep(&format!(
+            "SELECT CASE{} END",
+            many(" WHEN a = 1 AND b = 2 THEN c + 1", 1000)
+        )));
+    }
 
     #[test]
     fn what_is_selected_is_told_as_it_is_written() {

@@ -57,7 +57,14 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
 pub fn broken(scan: &Scan<'_>, error: &ParserError) -> Error {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.clone(),
-        ParserError::RecursionLimitExceeded => "less nesting".to_owned(),
+        ParserError::RecursionLimitExceeded => {
+            return Error::Syntax {
+                expected: "a shorter expression".to_owned(),
+                found: "one that is nested too deep".to_owned(),
+                at: None,
+                hint: None,
+            };
+        }
     };
     let (said, place) = match message.rsplit_once(" at Line: ") {
         Some((said, place)) => (said, place.split_once(", Column: ")),

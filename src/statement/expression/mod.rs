@@ -101,9 +101,22 @@ impl fmt::Display for Condition {
     }
 }
 
+/// What must be left of a stack, and by how much it grows: each level of an expression takes some of it.
+const STACK_LEFT: usize = 256 * 1024;
+const STACK_MORE: usize = 2 * 1024 * 1024;
+
+/// Computes on a stack that is large enough.
+pub(super) fn with_stack<T>(compute: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(STACK_LEFT, STACK_MORE, compute)
+}
+
 /// Computes an expression.
-#[expect(clippy::wildcard_enum_match_arm, reason = "everything else is for a query engine")]
 pub fn evaluate(expr: &Expr, names: Names<'_>) -> Result<Value> {
+    with_stack(|| compute(expr, names))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "everything else is for a query engine")]
+fn compute(expr: &Expr, names: Names<'_>) -> Result<Value> {
     match expr {
         Expr::Value(literal) => value_of(&literal.value),
         Expr::Identifier(name) => names.lookup(name),

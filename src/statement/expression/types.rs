@@ -3,13 +3,17 @@
 use sqlparser::ast::{BinaryOperator, DataType, Expr};
 
 use super::operators::{as_number, to_int};
-use super::{Names, evaluate, functions, times};
+use super::{Names, evaluate, functions, times, with_stack};
 use crate::error::Result;
 use crate::rows::{Column, Row, Type, Value};
 
 /// What an expression gives, as far as its form tells. Values have the last word: see [`fit`].
-#[expect(clippy::wildcard_enum_match_arm, reason = "the value tells of everything else")]
 pub fn of(expr: &Expr, names: Names<'_>) -> Result<Type> {
+    with_stack(|| of_form(expr, names))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the value tells of everything else")]
+fn of_form(expr: &Expr, names: Names<'_>) -> Result<Type> {
     Ok(match expr {
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => of(inner, names)?,
         Expr::Cast { expr, data_type, .. }

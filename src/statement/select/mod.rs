@@ -32,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::rows::{Column, Outcome, Row, Type, Value};
 use crate::session::Session;
 use crate::statement::expression::{
-    Field, Frame, Names, compare, evaluate, find_field, name_parts, truth, types,
+    Field, Frame, Names, compare, evaluate, find_field, name_parts, truth, types, with_stack,
 };
 use crate::statement::tables::World;
 
@@ -151,8 +151,12 @@ impl Context<'_> {
         Names { world: self.world, frame: Some(frame), ..Names::of(self.session) }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "everything else is for a query engine")]
     fn body(&self, body: &SetExpr) -> Result<Table> {
+        with_stack(|| self.part(body))
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "everything else is for a query engine")]
+    fn part(&self, body: &SetExpr) -> Result<Table> {
         match body {
             SetExpr::Select(select) => self.select(select, &[]),
             SetExpr::Query(query) => run(query, self.session, self.world, self.outer),
