@@ -188,6 +188,29 @@ pub enum Error {
         /// What it is.
         why: &'static str,
     },
+    /// A user or role of this name exists.
+    PrincipalExists {
+        /// `User` or `Role`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// No user or role of this name exists.
+    UnknownPrincipal {
+        /// `User` or `Role`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Somebody may know of a stage, but not do this with it.
+    StageDenied {
+        /// The privilege that is missing.
+        privilege: String,
+        /// Who asks.
+        user: String,
+        /// The stage.
+        stage: String,
+    },
     /// The client says that it never sends local files.
     LocalInfileOff,
     /// The stage has a file of this name already.
@@ -507,6 +530,11 @@ impl fmt::Display for Error {
                 write!(f, "'{file}' can't be unpacked as a tar archive: {why}")
             }
             Error::BadMember { member, why } => write!(f, "'{member}' is not stored: {why}"),
+            Error::PrincipalExists { what, name } => write!(f, "{what} '{name}' already exists"),
+            Error::UnknownPrincipal { what, name } => write!(f, "{what} '{name}' doesn't exist"),
+            Error::StageDenied { privilege, user, stage } => {
+                write!(f, "{privilege} denied to user '{user}' for stage '{stage}'")
+            }
             Error::LocalInfileOff => f.write_str(
                 "Loading local data is disabled; this must be enabled on both the client and \
                  server sides",
@@ -643,6 +671,8 @@ impl Error {
             Error::NotAsDeclared { .. } | Error::BadArchive { .. } | Error::BadMember { .. } => {
                 code(1366, "HY000")
             }
+            Error::PrincipalExists { .. } | Error::UnknownPrincipal { .. } => code(1396, "HY000"),
+            Error::StageDenied { .. } => code(1142, "42000"),
             Error::Collision { .. } => code(1062, "23000"),
             Error::LocalInfileOff => code(3948, "42000"),
             Error::FileExists { .. } => code(1086, "HY000"),
@@ -757,7 +787,12 @@ impl Error {
                 Some("connect by TLS, as with mysql --ssl-mode=REQUIRED, or by https".to_owned())
             }
             Error::Startup { hint, .. } => Some(hint.clone()),
+            Error::StageDenied { privilege, stage, .. } => {
+                Some(format!("its owner can GRANT {privilege} ON STAGE {stage}"))
+            }
             Error::EmptyQuery
+            | Error::PrincipalExists { .. }
+            | Error::UnknownPrincipal { .. }
             | Error::NotAsked { .. }
             | Error::BadMember { .. }
             | Error::DatabaseExists { .. }

@@ -5,11 +5,15 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use crate::access::Users;
+use crate::access::directory::Directory;
+use crate::access::people::{StagePrivilege, hidden};
+use crate::access::{Account, ROOT, Users};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::processes::Processes;
 use crate::stage::Stages;
+use crate::stage::definition::Definition;
+use crate::stage::name::StageName;
 use crate::tls::Tls;
 
 /// The version that is announced to clients: MySQL's first, because drivers parse it.
@@ -27,6 +31,8 @@ pub struct Instance {
     pub tls: Arc<Tls>,
     /// Who may log in.
     pub users: Users,
+    /// The other users, roles, and what was granted to them.
+    pub directory: Directory,
     /// When it started.
     pub started: Instant,
     /// The number of the newest connection.
@@ -43,6 +49,7 @@ impl Instance {
     /// Opens catalog and storage.
     pub async fn open(config: Config) -> Result<Arc<Instance>> {
         let stages = Stages::open(&config).await?;
+        let directory = Directory::open(&stages).await?;
         // The data directory is this server's from here on.
         let tls = Arc::new(Tls::open(&config)?);
         let users = Users::new(&config.root_password);
@@ -52,12 +59,46 @@ impl Instance {
             http_addr: OnceLock::new(),
             tls,
             users,
+            directory,
             started: Instant::now(),
             last_connection_id: AtomicU32::new(0),
             connections: AtomicUsize::new(0),
             processes: Arc::default(),
             statements: AtomicU64::new(0),
         }))
+    }
+
+    /// Who wants to log in under this name.
+    pub async fn account<'a>(&'a self, name: &'a str) -> Result<Account<'a>> {
+        let digest = match name {
+            ROOT => None,
+            _ => self.directory.password_digest(name).await?,
+        };
+        Ok(self.users.account(name, digest))
+    }
+
+    /// The stage of this name, for a user who may do this with it. One that he may not know of looks
+    /// like one that is not there.
+    pub async fn stage_for(
+        &self,
+        user: &str,
+        name: &StageName,
+        privilege: StagePrivilege,
+    ) -> Result<Arc<Definition>> {
+        let rights = self.directory.rights(user).await?;
+        match self.stages.get(name).await {
+            Ok(stage) => {
+                rights.need_on(user, name, stage.id, privilege)?;
+                Ok(stage)
+            }
+            // Nor does a hint tell what else is there.
+            Err(Error::UnknownStage { .. } | Error::CatalogDamaged { .. })
+                if !rights.owns_database(&name.database) =>
+            {
+                Err(hidden(name))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// What the URLs begin with that clients are given, without a `/` at the end.

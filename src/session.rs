@@ -12,9 +12,12 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::audit;
+use crate::access::people::{Rights, ServerPrivilege, StagePrivilege};
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
+use crate::processes::Shown;
 use crate::processes::{Running, Seat};
 use crate::rows::{Column, Done, Outcome, Row, RowStream, Value};
 use crate::sql::literal;
@@ -205,6 +208,7 @@ impl Session {
             // What could not be read may hold a password anywhere.
             Err(_) => ("unknown", "(not understood)".to_owned()),
         };
+        let changes = parsed.as_ref().is_ok_and(Statement::changes);
         let running = self.seat.run(text.clone(), self.database.as_deref());
         let outcome = match parsed {
             Ok(statement) => self.run(&statement, files, running).await,
@@ -214,6 +218,7 @@ impl Session {
         self.instance.statements.fetch_add(1, Ordering::Relaxed);
         metrics::statement(kind, outcome.is_ok(), started.elapsed());
         self.log(&text, &outcome, started);
+        audit::record(&self.peer.user, self.peer.ip, &text, changes, &outcome);
         outcome
     }
 
@@ -320,10 +325,19 @@ impl Session {
         if self.seat.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
     }
 
+    /// The connections that the user may know of: all, or his own.
+    pub async fn processes(&self) -> Result<Vec<Shown>> {
+        let admin = self.rights().await?.has(ServerPrivilege::Admin);
+        let mut all = self.instance.processes.all();
+        all.retain(|process| admin || process.user == self.peer.user);
+        Ok(all)
+    }
+
     /// `KILL`: ends the statement that runs in a connection, or the connection.
-    pub fn kill(&self, id: u64, query_alone: bool) -> Result<()> {
+    pub async fn kill(&self, id: u64, query_alone: bool) -> Result<()> {
         let process = self.instance.processes.get(id).ok_or(Error::UnknownConnection { id })?;
-        if process.user != self.peer.user {
+        let admin = self.rights().await?.has(ServerPrivilege::Admin);
+        if process.user != self.peer.user && !admin {
             return Err(Error::NotTheOwner { id });
         }
         if query_alone {
@@ -367,27 +381,61 @@ impl Session {
         Ok(name)
     }
 
-    /// The stage of this name.
-    pub async fn stage(&self, name: &StageName) -> Result<Arc<Definition>> {
-        match self.temporary.iter().find(|definition| definition.name == *name) {
-            Some(definition) => Ok(definition.clone()),
-            None => self.instance.stages.get(name).await,
-        }
+    /// What the user may do now.
+    pub async fn rights(&self) -> Result<Rights> {
+        self.instance.directory.rights(&self.peer.user).await
     }
 
-    /// The files of an area.
-    pub async fn files_at(&self, area: &Area) -> Result<Arc<Files>> {
+    /// Fails if the user lacks a privilege that is about no single object.
+    pub async fn need(&self, privilege: ServerPrivilege) -> Result<()> {
+        self.rights().await?.need(privilege)
+    }
+
+    /// Fails if the user may not change or drop this one: whoever could give an administrator another
+    /// password would be one.
+    pub async fn need_power_over(&self, name: &str) -> Result<()> {
+        self.need(ServerPrivilege::CreateUser).await?;
+        if self.instance.directory.rights(name).await?.has(ServerPrivilege::Admin) {
+            self.need(ServerPrivilege::Admin).await?;
+        }
+        Ok(())
+    }
+
+    /// The stage of this name, for who may know of it.
+    pub async fn stage(&self, name: &StageName) -> Result<Arc<Definition>> {
+        self.stage_for(name, StagePrivilege::Usage).await
+    }
+
+    /// The stage of this name, for who may do this with it.
+    pub async fn stage_for(
+        &self,
+        name: &StageName,
+        privilege: StagePrivilege,
+    ) -> Result<Arc<Definition>> {
+        if let Some(own) = self.temporary.iter().find(|definition| definition.name == *name) {
+            return Ok(own.clone());
+        }
+        self.instance.stage_for(&self.peer.user, name, privilege).await
+    }
+
+    /// The files of an area, for who may do this with them.
+    pub async fn files_at(&self, area: &Area, privilege: StagePrivilege) -> Result<Arc<Files>> {
         let stages = &self.instance.stages;
         match area {
-            Area::User => stages.user_files(&self.peer.user).await,
+            Area::User => {
+                self.rights().await?.need_presence(&self.peer.user)?;
+                stages.user_files(&self.peer.user).await
+            }
             Area::Stage { database, name } => {
                 let name = QualifiedName { database: database.clone(), name: name.clone() };
-                let definition = self.stage(&self.stage_name(&name)?).await?;
+                let definition = self.stage_for(&self.stage_name(&name)?, privilege).await?;
                 stages.open_files(&definition).await
             }
             Area::Table { database, name } => {
                 let database = database.as_ref().or(self.database.as_ref());
-                stages.table_files(database.ok_or(Error::NoDatabase)?, name).await
+                let database = database.ok_or(Error::NoDatabase)?;
+                self.rights().await?.need_table(database, name)?;
+                stages.table_files(database, name).await
             }
         }
     }
@@ -431,7 +479,10 @@ impl Session {
                 *definition = Arc::new(changed);
                 Ok(())
             }
-            None => self.instance.stages.alter(name, change, &self.creator()).await,
+            None => {
+                self.stage_for(name, StagePrivilege::Ownership).await?;
+                self.instance.stages.alter(name, change, &self.creator()).await
+            }
         }
     }
 
@@ -446,7 +497,13 @@ impl Session {
                 *definition = Arc::new(changed);
                 Ok(())
             }
-            None => self.instance.stages.rename(name, to, &self.creator()).await,
+            None => {
+                self.stage_for(name, StagePrivilege::Ownership).await?;
+                if name.database != to.database {
+                    self.rights().await?.need_stages_in(&to.database)?;
+                }
+                self.instance.stages.rename(name, to, &self.creator()).await
+            }
         }
     }
 
@@ -457,13 +514,26 @@ impl Session {
                 let definition = self.temporary.remove(index);
                 self.instance.stages.remove_files_of(&definition).await
             }
-            None => self.instance.stages.drop_stage(name, &self.creator()).await,
+            None => {
+                match self.stage_for(name, StagePrivilege::Ownership).await {
+                    // Who may do everything may drop what nobody can read.
+                    Err(Error::CatalogDamaged { .. })
+                        if self.rights().await?.owns_database(&name.database) => {}
+                    found => drop(found?),
+                }
+                self.instance.stages.drop_stage(name, &self.creator()).await
+            }
         }
     }
 
     /// All stages that this session sees, temporary ones in place of those that they hide.
     pub async fn list_stages(&self, database: Option<&str>) -> Result<Vec<Listed>> {
         let mut listed = self.instance.stages.list(database).await?;
+        let rights = self.rights().await?;
+        listed.retain(|listed| match listed {
+            Listed::Stage(definition) => rights.sees(&definition.name.database, definition.id),
+            Listed::Damaged { name, .. } => rights.owns_database(&name.database),
+        });
         for definition in &self.temporary {
             if database.is_some_and(|database| database != definition.name.database) {
                 continue;

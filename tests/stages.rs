@@ -13,6 +13,8 @@ use jiff::Timestamp;
 use md5::{Digest, Md5};
 use opendal::{Operator, services};
 use sha2::Sha256;
+use stagewire::access::directory::Directory;
+use stagewire::access::people::{Grantee, Grants};
 use stagewire::config::{self, Config, Overrides, Secret};
 use stagewire::error::{Error, StorageKind};
 use stagewire::stage::definition::{Definition, External, Place};
@@ -1003,6 +1005,40 @@ async fn user_and_table_stages_are_apart() {
     }
     for (i, files) in all.iter().enumerate() {
         assert_eq!(list(files, "").await, [i.to_string()]);
+    }
+}
+
+// ---- users
+
+#[tokio::test]
+async fn no_grant_is_lost_and_one_of_many_makes_a_user() {
+    let (catalog, storage) = (memory(), memory());
+    let servers = join_all((0..8).map(|_| over(&catalog, &storage))).await;
+    let directories = join_all(servers.iter().map(|stages| Directory::open(stages))).await;
+    let directories: Vec<_> = directories.into_iter().map(|one| one.expect("opened")).collect();
+    let password = Secret::new("hush");
+    let made = join_all(directories.iter().map(|one| one.create_user("bob", &password, BY))).await;
+    assert_eq!(made.iter().filter(|made| matches!(made, Ok(true))).count(), 1, "{made:?}");
+    let grants = directories.iter().enumerate().map(|(number, one)| async move {
+        let role = format!("role{number}");
+        assert!(one.create_role(&role, BY).await.expect("made"));
+        let give = |grants: &mut Grants| grants.roles.extend([role.clone()]);
+        one.change_grants(&Grantee::User("bob".to_owned()), &give).await.expect("granted");
+    });
+    join_all(grants).await;
+    for one in &directories {
+        assert_eq!(one.rights("bob").await.expect("looked up").roles.len(), 8);
+        let digest = one.password_digest("bob").await.expect("opened").expect("there");
+        assert_eq!(hex(&digest).len(), 40);
+    }
+    // What is written holds neither the password nor its digest.
+    let digest = directories[0].password_digest("bob").await.expect("opened").expect("there");
+    let objects = catalog.list_with("access/").recursive(true).await.expect("listed");
+    assert!(objects.len() > 16);
+    for object in objects.iter().filter(|object| object.metadata().is_file()) {
+        let text = catalog.read(object.path()).await.expect("read").to_vec();
+        let text = String::from_utf8(text).expect("text");
+        assert!(!text.contains("hush") && !text.contains(&hex(&digest)), "{text}");
     }
 }
 

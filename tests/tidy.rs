@@ -7,7 +7,7 @@ use stagewire::statement::ENTRIES;
 
 /// Each room with those that it may use. `error` and `config` are for all.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("access", &[]),
+    ("access", &["stage"]),
     ("client", &["sql", "transfer"]),
     ("config", &[]),
     ("error", &["sql"]),
@@ -17,13 +17,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("processes", &[]),
     ("rows", &[]),
     ("server", &["access", "instance", "metrics", "rows", "session", "tls"]),
-    ("session", &["instance", "metrics", "processes", "rows", "sql", "stage", "statement", "tls"]),
+    (
+        "session",
+        &["access", "instance", "metrics", "processes", "rows", "sql", "stage", "statement", "tls"],
+    ),
     ("similar", &[]),
     ("sql", &["similar", "stage"]),
     ("stage", &["similar"]),
     (
         "statement",
         &[
+            "access",
             "instance",
             "metrics",
             "processes",

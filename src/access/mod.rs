@@ -1,4 +1,8 @@
-//! Who may log in. One user for now: `root`.
+//! Who may log in, and what he may do then: [`people`].
+
+pub mod audit;
+pub mod directory;
+pub mod people;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,7 +15,7 @@ use subtle::ConstantTimeEq;
 
 use crate::config::Secret;
 
-/// The only user.
+/// The user that is always there.
 pub const ROOT: &str = "root";
 
 /// How long a client waits for a refusal: long for who guesses, short for who has mistyped.
@@ -27,30 +31,29 @@ struct Stored {
     native: [u8; 20],
 }
 
-impl Stored {
-    fn of(password: &str) -> Stored {
-        Stored { native: sha1(&sha1(password.as_bytes())) }
-    }
-
-    fn is_of(&self, password: &str) -> bool {
-        Stored::of(password).native.ct_eq(&self.native).into()
-    }
+/// A password that was seen in clear.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// Which one it is: see [`Stored::native`].
+    of: [u8; 20],
+    /// SHA256(SHA256(password))
+    twice: [u8; SHA2_PROOF],
 }
 
 /// The users and their passwords.
 pub struct Users {
     /// `None` when the password of `root` is empty.
     root: Option<Stored>,
-    /// SHA256(SHA256(password)) of those whose password was seen in clear since the start: the
-    /// cache of `caching_sha2_password`. It can't be made of what is stored.
-    seen: Mutex<HashMap<String, [u8; SHA2_PROOF]>>,
+    /// Those whose password was seen in clear since the start: the cache of `caching_sha2_password`.
+    /// It can't be made of what is stored.
+    seen: Mutex<HashMap<String, Seen>>,
 }
 
 impl Users {
     /// `root` with this password.
     pub fn new(root_password: &Secret) -> Users {
         let password = root_password.expose_secret();
-        let root = (!password.is_empty()).then(|| Stored::of(password));
+        let root = (!password.is_empty()).then(|| Stored { native: native_digest(password) });
         let users = Users { root, seen: Mutex::default() };
         if root.is_some() {
             users.remember(ROOT, password);
@@ -58,47 +61,14 @@ impl Users {
         users
     }
 
-    /// Whether this answer to `mysql_native_password` is right: for the challenge `salt`,
-    /// `SHA1(password) XOR SHA1(salt || SHA1(SHA1(password)))`. An empty password is accepted from
-    /// loopback only.
-    pub fn verify_native(&self, user: &str, ip: IpAddr, salt: &[u8], answer: &[u8]) -> bool {
-        match self.root {
-            None => user == ROOT && answer.is_empty() && ip.is_loopback(),
-            Some(Stored { native }) => {
-                let Ok(answer) = <[u8; 20]>::try_from(answer) else { return false };
-                let once = xor(answer, sha1(&[salt, &native].concat()));
-                let same: bool = sha1(&once).ct_eq(&native).into();
-                same && user == ROOT
-            }
-        }
-    }
-
-    /// Whether this answer to `caching_sha2_password` is right, as far as that can be told without
-    /// the password: for the challenge `salt`,
-    /// `SHA256(password) XOR SHA256(SHA256(SHA256(password)) || salt)`.
-    pub fn verify_sha2(&self, user: &str, salt: &[u8], answer: &[u8]) -> bool {
-        let Ok(answer) = <[u8; SHA2_PROOF]>::try_from(answer) else { return false };
-        let seen = self.seen.lock().get(user).copied();
-        // As long for users who are not there.
-        let twice = seen.unwrap_or_default();
-        let once = xor(answer, sha256(&[&twice, salt].concat()));
-        let same: bool = sha256(&once).ct_eq(&twice).into();
-        same && seen.is_some()
-    }
-
-    /// Whether this clear password is right: HTTP's basic authentication, and what
-    /// `caching_sha2_password` ends with where its short way is not enough.
-    pub fn verify_clear(&self, user: &str, ip: IpAddr, password: &str) -> bool {
-        match self.root {
-            None => user == ROOT && password.is_empty() && ip.is_loopback(),
-            Some(stored) => {
-                let right = stored.is_of(password) && user == ROOT;
-                if right {
-                    self.remember(user, password);
-                }
-                right
-            }
-        }
+    /// Who wants to log in under this name. `digest` is what is kept of the password of others than
+    /// `root`; `None` for who is not there.
+    pub fn account<'u>(&'u self, name: &'u str, digest: Option<[u8; 20]>) -> Account<'u> {
+        let stored = match name {
+            ROOT => self.root,
+            _ => digest.map(|native| Stored { native }),
+        };
+        Account { users: self, name, stored, open: name == ROOT && stored.is_none() }
     }
 
     /// Whether requests without any authentication are `root`'s, as they are from loopback while
@@ -107,18 +77,79 @@ impl Users {
         self.root.is_none() && ip.is_loopback()
     }
 
-    /// The server's proof towards a user whose password it knows: for the same challenge, that the
-    /// certificate with this SHA-256 is its own. As MariaDB's clients want it, in hexadecimal.
-    pub fn prove_server(&self, user: &str, salt: &[u8], certificate: &[u8]) -> Option<String> {
-        let stored = self.root.filter(|_| user == ROOT)?;
-        let proof = sha256(&[&stored.native, salt, certificate].concat());
-        Some(proof.iter().map(|byte| format!("{byte:02X}")).collect())
-    }
-
     fn remember(&self, user: &str, password: &str) {
         let twice = sha256(&sha256(password.as_bytes()));
-        self.seen.lock().insert(user.to_owned(), twice);
+        let seen = Seen { of: native_digest(password), twice };
+        self.seen.lock().insert(user.to_owned(), seen);
     }
+}
+
+/// Who wants to log in. One who is not there has no password that is right.
+#[derive(Clone, Copy)]
+pub struct Account<'u> {
+    users: &'u Users,
+    name: &'u str,
+    stored: Option<Stored>,
+    /// `root` without a password, who comes in from loopback.
+    open: bool,
+}
+
+impl Account<'_> {
+    /// Whether this answer to `mysql_native_password` is right: for the challenge `salt`,
+    /// `SHA1(password) XOR SHA1(salt || SHA1(SHA1(password)))`. An empty password is accepted from
+    /// loopback only.
+    pub fn verify_native(&self, ip: IpAddr, salt: &[u8], answer: &[u8]) -> bool {
+        if self.open {
+            return answer.is_empty() && ip.is_loopback();
+        }
+        let Ok(answer) = <[u8; 20]>::try_from(answer) else { return false };
+        // As long for users who are not there.
+        let native = self.stored.map(|stored| stored.native).unwrap_or_default();
+        let once = xor(answer, sha1(&[salt, &native].concat()));
+        let same: bool = sha1(&once).ct_eq(&native).into();
+        same && self.stored.is_some()
+    }
+
+    /// Whether this answer to `caching_sha2_password` is right, as far as that can be told without
+    /// the password: for the challenge `salt`,
+    /// `SHA256(password) XOR SHA256(SHA256(SHA256(password)) || salt)`.
+    pub fn verify_sha2(&self, salt: &[u8], answer: &[u8]) -> bool {
+        let Ok(answer) = <[u8; SHA2_PROOF]>::try_from(answer) else { return false };
+        // A password that was changed since is none.
+        let seen = self.users.seen.lock().get(self.name).copied();
+        let seen = seen.filter(|seen| self.stored.is_some_and(|now| now.native == seen.of));
+        let twice = seen.map(|seen| seen.twice).unwrap_or_default();
+        let once = xor(answer, sha256(&[&twice, salt].concat()));
+        let same: bool = sha256(&once).ct_eq(&twice).into();
+        same && seen.is_some()
+    }
+
+    /// Whether this clear password is right: HTTP's basic authentication, and what
+    /// `caching_sha2_password` ends with where its short way is not enough.
+    pub fn verify_clear(&self, ip: IpAddr, password: &str) -> bool {
+        if self.open {
+            return password.is_empty() && ip.is_loopback();
+        }
+        let native = self.stored.map(|stored| stored.native).unwrap_or_default();
+        let same: bool = native_digest(password).ct_eq(&native).into();
+        let right = same && self.stored.is_some();
+        if right {
+            self.users.remember(self.name, password);
+        }
+        right
+    }
+
+    /// The server's proof towards a user whose password it knows: for the same challenge, that the
+    /// certificate with this SHA-256 is its own. As MariaDB's clients want it, in hexadecimal.
+    pub fn prove_server(&self, salt: &[u8], certificate: &[u8]) -> Option<String> {
+        let proof = sha256(&[&self.stored?.native, salt, certificate].concat());
+        Some(proof.iter().map(|byte| format!("{byte:02X}")).collect())
+    }
+}
+
+/// SHA1(SHA1(password)), as `mysql_native_password` has it.
+fn native_digest(password: &str) -> [u8; 20] {
+    sha1(&sha1(password.as_bytes()))
 }
 
 fn sha1(bytes: &[u8]) -> [u8; 20] {
@@ -154,13 +185,35 @@ mod tests {
     fn a_password_is_proved_without_being_sent() {
         let users = Users::new(&Secret::new("pass"));
         let salt = [7; 20];
-        assert!(users.verify_native("root", AWAY, &salt, &answer("pass", &salt)));
-        assert!(!users.verify_native("root", AWAY, &salt, &answer("Pass", &salt)));
-        assert!(!users.verify_native("root", AWAY, &[8; 20], &answer("pass", &salt)));
-        assert!(!users.verify_native("toor", AWAY, &salt, &answer("pass", &salt)));
-        assert!(!users.verify_native("root", HOME, &salt, b""));
-        assert!(users.verify_clear("root", AWAY, "pass"));
-        assert!(!users.verify_clear("root", AWAY, ""));
+        assert!(users.account("root", None).verify_native(AWAY, &salt, &answer("pass", &salt)));
+        assert!(!users.account("root", None).verify_native(AWAY, &salt, &answer("Pass", &salt)));
+        assert!(!users.account("root", None).verify_native(AWAY, &[8; 20], &answer("pass", &salt)));
+        assert!(!users.account("toor", None).verify_native(AWAY, &salt, &answer("pass", &salt)));
+        assert!(!users.account("root", None).verify_native(HOME, &salt, b""));
+        assert!(users.account("root", None).verify_clear(AWAY, "pass"));
+        assert!(!users.account("root", None).verify_clear(AWAY, ""));
+    }
+
+    #[test]
+    fn others_have_the_password_that_is_kept() {
+        let (salt, users) = ([7; 20], Users::new(&Secret::new("pass")));
+        let bob = users.account("bob", Some(native_digest("word")));
+        assert!(bob.verify_native(AWAY, &salt, &answer("word", &salt)));
+        assert!(!bob.verify_native(AWAY, &salt, &answer("pass", &salt)));
+        assert!(!bob.verify_native(HOME, &salt, b"") && !bob.verify_clear(HOME, ""));
+        assert!(bob.verify_clear(AWAY, "word"));
+        // Neither one who is not there, nor the digest of somebody else as root's.
+        let nobody = users.account("eve", None);
+        assert!(!nobody.verify_native(AWAY, &salt, &answer("", &salt)));
+        assert!(!nobody.verify_clear(HOME, "") && nobody.prove_server(&salt, b"").is_none());
+        let root = users.account("root", Some(native_digest("word")));
+        assert!(!root.verify_clear(AWAY, "word"));
+        // The short way ends when the password is another one.
+        let once = sha256(b"word");
+        let proof = xor(once, sha256(&[&sha256(&once), &salt[..]].concat()));
+        assert!(bob.verify_sha2(&salt, &proof));
+        let changed = users.account("bob", Some(native_digest("new")));
+        assert!(!changed.verify_sha2(&salt, &proof));
     }
 
     #[test]
@@ -170,26 +223,26 @@ mod tests {
             xor(once, sha256(&[&sha256(&once), salt].concat()))
         };
         let (salt, users) = ([7; 20], Users::new(&Secret::new("pass")));
-        assert!(users.verify_sha2("root", &salt, &proof("pass", &salt)));
-        assert!(!users.verify_sha2("root", &salt, &proof("Pass", &salt)));
-        assert!(!users.verify_sha2("root", &[8; 20], &proof("pass", &salt)));
-        assert!(!users.verify_sha2("toor", &salt, &proof("pass", &salt)));
+        assert!(users.account("root", None).verify_sha2(&salt, &proof("pass", &salt)));
+        assert!(!users.account("root", None).verify_sha2(&salt, &proof("Pass", &salt)));
+        assert!(!users.account("root", None).verify_sha2(&[8; 20], &proof("pass", &salt)));
+        assert!(!users.account("toor", None).verify_sha2(&salt, &proof("pass", &salt)));
         // What a user who is not there is compared with is nobody's proof.
         let nobody = sha256(&[&[0; SHA2_PROOF][..], &salt].concat());
-        assert!(!users.verify_sha2("toor", &salt, &nobody));
+        assert!(!users.account("toor", None).verify_sha2(&salt, &nobody));
         users.seen.lock().clear();
-        assert!(!users.verify_sha2("root", &salt, &proof("pass", &salt)));
-        assert!(users.verify_clear("root", AWAY, "pass"));
-        assert!(users.verify_sha2("root", &salt, &proof("pass", &salt)));
-        assert!(!users.verify_clear("root", AWAY, "Pass"));
+        assert!(!users.account("root", None).verify_sha2(&salt, &proof("pass", &salt)));
+        assert!(users.account("root", None).verify_clear(AWAY, "pass"));
+        assert!(users.account("root", None).verify_sha2(&salt, &proof("pass", &salt)));
+        assert!(!users.account("root", None).verify_clear(AWAY, "Pass"));
     }
 
     #[test]
     fn an_empty_password_works_at_home_only() {
         let users = Users::new(&Secret::default());
-        assert!(users.verify_native("root", HOME, &[0; 20], b""));
-        assert!(!users.verify_native("root", AWAY, &[0; 20], b""));
-        assert!(!users.verify_native("root", HOME, &[0; 20], &[0; 20]));
+        assert!(users.account("root", None).verify_native(HOME, &[0; 20], b""));
+        assert!(!users.account("root", None).verify_native(AWAY, &[0; 20], b""));
+        assert!(!users.account("root", None).verify_native(HOME, &[0; 20], &[0; 20]));
         assert!(users.admits_without_password(HOME));
         assert!(!users.admits_without_password(AWAY));
     }

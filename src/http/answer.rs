@@ -64,6 +64,8 @@ fn status(error: &Error) -> StatusCode {
         | Error::NoMatch { .. }
         | Error::NotAsDeclared { .. }
         | Error::NotAsked { .. }
+        | Error::PrincipalExists { .. }
+        | Error::UnknownPrincipal { .. }
         | Error::BadArchive { .. }
         | Error::BadMember { .. }
         | Error::LocalInfileOff
@@ -106,6 +108,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::InsecureTransport
         | Error::PrivilegeNeeded { .. }
         | Error::NotTheOwner { .. }
+        | Error::StageDenied { .. }
         | Error::BadLink { .. } => StatusCode::FORBIDDEN,
         Error::UnknownStage { .. }
         | Error::UnknownDatabase { .. }

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
+use crate::access::people::StagePrivilege;
 use crate::access::{REFUSAL_DELAY, ROOT};
 use crate::error::{Error, Result};
 use crate::instance::Instance;
@@ -31,20 +32,32 @@ pub(super) async fn authenticate(
         let admitted = instance.users.admits_without_password(ip);
         return if admitted { Ok(ROOT.to_owned()) } else { Err(denied("", false)) };
     };
-    let basic = value.to_str().ok().and_then(|value| {
-        let (scheme, encoded) = value.split_once(' ')?;
-        let decoded = BASE64_STANDARD.decode(encoded.trim()).ok()?;
-        let text = String::from_utf8(decoded).ok()?;
-        let (user, password) = text.split_once(':')?;
-        scheme.eq_ignore_ascii_case("Basic").then(|| (user.to_owned(), password.to_owned()))
-    });
-    match basic {
-        Some((user, password)) if instance.users.verify_clear(&user, ip, &password) => Ok(user),
+    match basic(value) {
         Some((user, password)) => {
+            if instance.account(&user).await?.verify_clear(ip, &password) {
+                return Ok(user);
+            }
             tokio::time::sleep(REFUSAL_DELAY).await;
             Err(denied(&user, !password.is_empty()))
         }
         None => Err(denied("", false)),
+    }
+}
+
+/// Name and password of basic authentication.
+fn basic(value: &HeaderValue) -> Option<(String, String)> {
+    let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
+    let decoded = BASE64_STANDARD.decode(encoded.trim()).ok()?;
+    let text = String::from_utf8(decoded).ok()?;
+    let (user, password) = text.split_once(':')?;
+    scheme.eq_ignore_ascii_case("Basic").then(|| (user.to_owned(), password.to_owned()))
+}
+
+/// Who a request says that it comes from, right or wrong.
+pub(super) fn name_of(headers: &HeaderMap) -> Option<String> {
+    match headers.get(header::AUTHORIZATION) {
+        None => None,
+        Some(value) => basic(value).map(|(user, _)| user),
     }
 }
 
@@ -61,7 +74,29 @@ impl Area {
         })
     }
 
-    /// Its files, and what a signature for one of them names.
+    /// Its files, for a user who may do this with them.
+    pub(super) async fn files_for(
+        self,
+        instance: &Instance,
+        user: &str,
+        privilege: StagePrivilege,
+    ) -> Result<Arc<Files>> {
+        match &self.0 {
+            location::Area::User => {}
+            location::Area::Stage { database, name } => {
+                let database = database.as_deref().unwrap_or(DEFAULT_DATABASE);
+                let name = StageName::new(database, name.clone());
+                instance.stage_for(user, &name, privilege).await?;
+            }
+            location::Area::Table { database, name } => {
+                let database = database.as_deref().unwrap_or(DEFAULT_DATABASE);
+                instance.directory.rights(user).await?.need_table(database, name)?;
+            }
+        }
+        Ok(self.files(instance, user).await?.0)
+    }
+
+    /// Its files, whoever asks, and what a signature for one of them names.
     pub(super) async fn files(
         self,
         instance: &Instance,

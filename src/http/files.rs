@@ -41,8 +41,10 @@ use md5::{Digest, Md5};
 use serde_json::json;
 
 use super::answer::Failure;
-use super::caller::{Area, authenticate, in_time};
+use super::caller::{Area, authenticate, in_time, name_of};
 use super::listener::Caller;
+use crate::access::people::StagePrivilege;
+use crate::access::{ROOT, audit};
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
@@ -84,6 +86,14 @@ pub(super) async fn handle(
         }
     };
     let answer = answer.await;
+    // Of who is refused the log-in nobody knows the name for sure; a link tells it.
+    let user = name_of(&head.headers)
+        .or_else(|| parameters.get(USER).cloned())
+        .unwrap_or_else(|| ROOT.to_owned());
+    // Without the query: a signature opens the file.
+    let what = format!("{method} {}", head.uri.path());
+    let changes = method == Method::PUT || method == Method::DELETE;
+    audit::record(&user, peer.ip(), &what, changes, &answer);
     if let Err(error) = &answer {
         let detail = error.detail();
         if method == Method::PUT {
@@ -115,7 +125,11 @@ async fn find(
     let area = Area::parse(stage);
     let Some(signature) = parameters.get(SIGNATURE) else {
         let user = authenticate(instance, ip, &head.headers).await?;
-        let (files, _) = area.files(instance, &user).await?;
+        let privilege = match head.method {
+            Method::PUT | Method::DELETE => StagePrivilege::Write,
+            _ => StagePrivilege::Read,
+        };
+        let files = area.files_for(instance, &user, privilege).await?;
         return Ok(Found { files, path: file_path(path)? });
     };
     let user = parameters.get(USER).map_or("", String::as_str);

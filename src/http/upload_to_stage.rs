@@ -22,8 +22,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::answer::Failure;
-use super::caller::{Area, authenticate, in_time};
+use super::caller::{Area, authenticate, in_time, name_of};
 use super::listener::Caller;
+use crate::access::people::StagePrivilege;
+use crate::access::{ROOT, audit};
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
@@ -56,6 +58,9 @@ pub(super) async fn handle(
 ) -> Result<Json<Answer>, Failure> {
     let headers = request.headers().clone();
     let answer = receive(&instance, peer.ip(), &headers, request).await;
+    let user = name_of(&headers).unwrap_or_else(|| ROOT.to_owned());
+    let stage = text(&headers, STAGE_HEADERS).ok().flatten().unwrap_or_default();
+    audit::record(&user, peer.ip(), &format!("PUT /v1/upload_to_stage {stage}"), true, &answer);
     if let Err(error) = &answer {
         metrics::upload("http", "ERROR", 0);
         let detail = error.detail();
@@ -91,7 +96,8 @@ async fn receive(
             });
         }
     };
-    let (files, _) = Area::parse(stage_name).files(instance, &user).await?;
+    let area = Area::parse(stage_name);
+    let files = area.files_for(instance, &user, StagePrivilege::Write).await?;
     let form = Multipart::from_request(request, &()).await.map_err(|error| Error::BadRequest {
         why: format!("Expected a multipart/form-data body: {}", error.body_text()),
     })?;

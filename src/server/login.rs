@@ -12,7 +12,7 @@ use bytes::BufMut;
 
 use super::gate::{GateHandle, Stream};
 use super::handshake::{self, HandshakeResponse, NATIVE_PASSWORD, SALT, SHA2_PASSWORD};
-use crate::access::{REFUSAL_DELAY, SHA2_PROOF, Users};
+use crate::access::{Account, REFUSAL_DELAY, SHA2_PROOF};
 use crate::error::Error;
 
 /// Behind the header of "more data": the proof was right, or the password itself is needed.
@@ -41,7 +41,7 @@ impl Method {
 /// One attempt to log in.
 pub(super) struct LogIn<'c, S> {
     gate: &'c GateHandle<S>,
-    users: &'c Users,
+    account: Account<'c>,
     ip: IpAddr,
     user: &'c str,
     method: Method,
@@ -55,14 +55,14 @@ impl<'c, S: Stream> LogIn<'c, S> {
     /// By what the client has said, for the challenge `salt`.
     pub(super) fn new(
         gate: &'c GateHandle<S>,
-        users: &'c Users,
+        account: Account<'c>,
         ip: IpAddr,
         client: &'c HandshakeResponse,
         salt: [u8; SALT],
     ) -> LogIn<'c, S> {
         LogIn {
             gate,
-            users,
+            account,
             ip,
             user: &client.user,
             method: Method::of(&client.plugin),
@@ -132,11 +132,11 @@ impl<'c, S: Stream> LogIn<'c, S> {
     }
 
     fn has_native_proof(&self) -> bool {
-        self.users.verify_native(self.user, self.ip, &self.salt, &self.proof)
+        self.account.verify_native(self.ip, &self.salt, &self.proof)
     }
 
     fn has_fast_proof(&self) -> bool {
-        self.users.verify_sha2(self.user, &self.salt, &self.proof)
+        self.account.verify_sha2(&self.salt, &self.proof)
     }
 
     /// Whether there is no password to prove: some clients say so by a NUL.
@@ -147,7 +147,7 @@ impl<'c, S: Stream> LogIn<'c, S> {
     /// `None` if the client has gone away.
     async fn has_sha2_proof(&mut self) -> Option<bool> {
         if self.says_nothing() {
-            return Some(self.users.verify_clear(self.user, self.ip, ""));
+            return Some(self.account.verify_clear(self.ip, ""));
         }
         if self.has_fast_proof() {
             self.more_data(FAST_PROOF_IS_RIGHT);
@@ -160,7 +160,7 @@ impl<'c, S: Stream> LogIn<'c, S> {
         let sent = self.gate.next_of_log_in().await?;
         let password = sent.strip_suffix(b"\0").unwrap_or(&sent);
         let password = str::from_utf8(password).ok();
-        Some(password.is_some_and(|password| self.users.verify_clear(self.user, self.ip, password)))
+        Some(password.is_some_and(|password| self.account.verify_clear(self.ip, password)))
     }
 
     fn more_data(&self, what: u8) {
@@ -173,7 +173,7 @@ impl<'c, S: Stream> LogIn<'c, S> {
         if self.method != Method::Native || !self.secure {
             return String::new();
         }
-        let proof = self.users.prove_server(self.user, &self.salt, &self.gate.fingerprint());
+        let proof = self.account.prove_server(&self.salt, &self.gate.fingerprint());
         proof.map(|proof| format!("\u{1}{proof}")).unwrap_or_default()
     }
 

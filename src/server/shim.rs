@@ -48,7 +48,10 @@ impl<S: Stream> AsyncMysqlShim<Writer<S>> for Shim<'_, S> {
     /// opensrv will write a refusal of its own, which the gate drops.
     async fn authenticate(&self, _plugin: &str, _user: &[u8], _salt: &[u8], _proof: &[u8]) -> bool {
         let client = self.0.gate.client();
-        self.0.log_in(&client).run().await
+        match self.0.log_in(&client).await {
+            Some(attempt) => attempt.run().await,
+            None => false,
+        }
     }
 
     /// Called once, between the log-in and its answer.
@@ -99,8 +102,16 @@ fn never(command: &str) -> io::Error {
 }
 
 impl<S: Stream> Connection<S> {
-    fn log_in<'c>(&'c self, client: &'c HandshakeResponse) -> LogIn<'c, S> {
-        LogIn::new(&self.gate, &self.instance.users, self.ip, client, self.salt)
+    /// `None` if nobody knows who there is; the client has been told.
+    async fn log_in<'c>(&'c self, client: &'c HandshakeResponse) -> Option<LogIn<'c, S>> {
+        match self.instance.account(&client.user).await {
+            Ok(account) => Some(LogIn::new(&self.gate, account, self.ip, client, self.salt)),
+            Err(error) => {
+                tracing::error!(%error, detail = error.detail(), "a log-in failed");
+                self.gate.refuse(&error);
+                None
+            }
+        }
     }
 
     /// COM_CHANGE_USER. As with MySQL, one that fails is the connection's end.
@@ -112,7 +123,11 @@ impl<S: Stream> Connection<S> {
                 return Ok(());
             }
         };
-        if !self.log_in(&client).run_again().await {
+        let right = match self.log_in(&client).await {
+            Some(attempt) => attempt.run_again().await,
+            None => false,
+        };
+        if !right {
             return Ok(());
         }
         if let Some(mut session) = self.session.take() {
@@ -204,7 +219,7 @@ impl<S: Stream> Connection<S> {
             }
             Command::Fetch(id) => Err(Error::UnknownPrepared { id }),
             Command::SetOption(option) => Err(unknown(&format!("COM_SET_OPTION {option}"))),
-            Command::ProcessKill(id) => session.kill(u64::from(id), false),
+            Command::ProcessKill(id) => session.kill(u64::from(id), false).await,
             Command::Unknown(byte) => Err(unknown(&command::name(byte))),
             Command::Malformed(error) => Err(error),
         };

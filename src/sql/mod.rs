@@ -17,6 +17,7 @@ pub mod location;
 pub mod name;
 pub mod options;
 pub mod scan;
+pub mod user;
 
 /// A place in a text. Lines and columns count from 1; columns and lengths are characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

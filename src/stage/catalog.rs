@@ -13,6 +13,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -21,6 +23,7 @@ use crate::stage::definition::{Definition, Tombstone};
 use crate::stage::history::{History, Record, Revision, Store};
 use crate::stage::key;
 use crate::stage::name::{DEFAULT_DATABASE, StageName, check_name};
+use crate::stage::register::Register;
 use crate::stage::revision::{
     Damaged, DatabaseState, Moved, Pending, Present, StageState, decode_database, decode_stage,
     encode_database, encode_stage,
@@ -77,6 +80,7 @@ pub(super) struct Catalog {
     stages: Arc<History<StageState>>,
     databases: Arc<History<DatabaseRecord>>,
     seal: Seal,
+    store: Arc<Store>,
 }
 
 /// A database's newest revision, or why it can't be read.
@@ -124,9 +128,18 @@ impl Catalog {
         let opener = seal.clone();
         let decode = move |name: &StageName, bytes: &[u8]| decode_stage(bytes, name, &opener);
         let stages = History::open(Arc::clone(&store), Box::new(decode));
-        let databases = History::open(store.clone(), Box::new(|_, bytes| decode_database(bytes)));
+        let databases =
+            History::open(Arc::clone(&store), Box::new(|_, bytes| decode_database(bytes)));
         let (stages, databases) = futures::try_join!(stages, databases)?;
-        Ok(Catalog { stages, databases, seal })
+        Ok(Catalog { stages, databases, seal, store })
+    }
+
+    /// The document of users and roles.
+    pub(super) async fn register<T>(&self) -> Result<Register<T>>
+    where
+        T: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        Register::open(Arc::clone(&self.store), self.seal.clone()).await
     }
 
     pub(super) async fn create_database(&self, name: &str, by: &str) -> Result<()> {

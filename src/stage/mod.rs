@@ -11,6 +11,7 @@
 //! | `stages` | [`Stages`]: everything below behind one door |
 //! | `catalog` | databases and stages: create, alter, rename, drop, list |
 //! | `history`, `revision` | what the catalog is made of: numbered objects, and what is in one |
+//! | `register` | a document that belongs to a room above: users and roles |
 //! | `seal` | secrets at rest |
 //! | `probe`, `lock` | who was first: on a storage that is shared, and on this machine |
 //! | `open` | a place into an operator, with or without the server's own credentials |
@@ -76,6 +77,7 @@ pub mod pattern;
 pub mod place;
 mod presign;
 mod probe;
+mod register;
 mod revision;
 mod seal;
 mod stages;
@@ -87,5 +89,7 @@ pub use files::{Entry, Files};
 pub use link::{Link, Scope};
 pub use parts::Parts;
 pub use presign::{Direction, Presigned};
+pub use register::Register;
+pub use seal::Sealed;
 pub use stages::Stages;
 pub use writer::{Committed, FileWriter};

@@ -243,12 +243,12 @@ fn restore(stored: StoredStage, seal: &Seal) -> Result<Present, String> {
     })
 }
 
-fn encode<T: Serialize>(state: T) -> crate::error::Result<Vec<u8>> {
+pub(super) fn encode<T: Serialize>(state: T) -> crate::error::Result<Vec<u8>> {
     let envelope = Envelope { format: FORMAT, writer: Uuid::new_v4(), state };
     serde_json::to_vec_pretty(&envelope).map_err(|error| internal(&error.to_string()))
 }
 
-fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, String> {
+pub(super) fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, String> {
     let format: Format = serde_json::from_slice(bytes).map_err(|error| not_json(bytes, &error))?;
     if format.format != FORMAT {
         return Err(format!("its format is {}, this server knows {FORMAT}", format.format));

@@ -37,7 +37,7 @@ pub(super) struct Seal {
 
 /// A sealed text, as a revision keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Sealed {
+pub struct Sealed {
     /// Base64 of nonce and ciphertext.
     sealed: String,
     /// Which key opens it.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use opendal::Operator;
 use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::config::{self, Config};
@@ -24,6 +26,7 @@ use crate::stage::name::StageName;
 use crate::stage::open::{self, Identity, Opened, Policy};
 use crate::stage::place::{self, Scheme};
 use crate::stage::probe;
+use crate::stage::register::Register;
 use crate::stage::seal::Seal;
 
 /// Operators kept open. Each has its own connections; a server with more stages in use than that
@@ -118,6 +121,14 @@ impl Stages {
             open: Mutex::default(),
             _lock: lock,
         }
+    }
+
+    /// The document of users and roles, which is kept where the stages are.
+    pub async fn register<T>(&self) -> Result<Register<T>>
+    where
+        T: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        self.catalog.register().await
     }
 
     /// Makes a database.

@@ -35,6 +35,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
+use crate::access::people::StagePrivilege;
 use crate::error::{Error, Result};
 use crate::rows::{Column, Outcome, Row, Type};
 use crate::session::{ClientFiles, Progress, Session};
@@ -175,8 +176,8 @@ impl CopyFiles {
         client: &mut dyn ClientFiles,
     ) -> Result<Outcome> {
         let pattern = self.pattern.as_deref().map(Pattern::new).transpose()?;
-        let from = session.files_at(&self.from.area).await?;
-        let to = session.files_at(&self.into.area).await?;
+        let from = session.files_at(&self.from.area, StagePrivilege::Read).await?;
+        let to = session.files_at(&self.into.area, StagePrivilege::Write).await?;
         let route = Arc::new(Route::new(Arc::clone(&from), to)?);
         // The number of all files, where it is known before the first copy.
         let mut all = 0;

@@ -10,6 +10,7 @@
 
 use std::fmt;
 
+use crate::access::people::ServerPrivilege;
 use crate::error::{Error, Result};
 use crate::rows::Outcome;
 use crate::session::Session;
@@ -42,6 +43,7 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
 impl CreateDatabase {
     /// Creates it.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
+        session.need(ServerPrivilege::Admin).await?;
         check_name("database", &self.name)?;
         match session.instance.stages.create_database(&self.name, &session.creator()).await {
             Err(error @ (Error::DatabaseExists { .. } | Error::ProtectedDatabase { .. }))

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::access::people::{Grantee, Grants, Rights, StagePrivilege};
 use crate::error::{Error, Result};
 use crate::rows::Outcome;
 use crate::session::Session;
@@ -31,6 +32,7 @@ use crate::sql::literal;
 use crate::sql::name::QualifiedName;
 use crate::sql::options::{Options, Secrets};
 use crate::stage::definition::{Definition, Place};
+use crate::stage::name::StageName;
 use crate::stage::{Created, IfExists, place};
 use crate::statement::{Statement, file_format};
 
@@ -120,15 +122,46 @@ impl CreateStage {
         if let Place::External(external) = &definition.place {
             session.instance.stages.check_place(external)?;
         }
+        let rights = session.rights().await?;
+        rights.need_stages_in(&definition.name.database)?;
+        if self.if_exists == IfExists::Replace && !self.temporary {
+            self.may_replace(session, &rights, &definition.name).await?;
+        }
+        let (id, database) = (definition.id, definition.name.database.clone());
         let created = if self.temporary {
             session.create_temporary(definition, self.if_exists).await?
         } else {
             session.instance.stages.create(definition, self.if_exists).await?
         };
+        if created != Created::Kept && !self.temporary && !rights.owns_database(&database) {
+            let owner = Grantee::User(session.peer.user.clone());
+            let owns = |grants: &mut Grants| {
+                grants.stages.entry(id).or_default().insert(StagePrivilege::Ownership);
+            };
+            session.instance.directory.change_grants(&owner, &owns).await?;
+        }
         Ok(match created {
             Created::New | Created::Replaced => Outcome::done(),
             Created::Kept => Outcome::done_with(format!("Stage '{}' already exists", self.name)),
         })
+    }
+
+    /// Fails if somebody else's stage would go.
+    async fn may_replace(
+        &self,
+        session: &Session,
+        rights: &Rights,
+        name: &StageName,
+    ) -> Result<()> {
+        match session.instance.stages.get(name).await {
+            Ok(old) if !rights.has_on(&name.database, old.id, StagePrivilege::Ownership) => {
+                Err(Error::StageExists { name: name.to_string() })
+            }
+            Err(error @ Error::CatalogDamaged { .. }) if !rights.owns_database(&name.database) => {
+                Err(error)
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// As it can be written again, if `secrets` are exposed.

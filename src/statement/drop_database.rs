@@ -12,6 +12,7 @@
 
 use std::fmt;
 
+use crate::access::people::ServerPrivilege;
 use crate::error::{Error, Result};
 use crate::rows::Outcome;
 use crate::session::Session;
@@ -42,9 +43,11 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
 impl DropDatabase {
     /// Drops it.
     pub async fn execute(&self, session: &mut Session) -> Result<Outcome> {
+        session.need(ServerPrivilege::Admin).await?;
         match session.instance.stages.drop_database(&self.name, &session.creator()).await {
             Ok(stages) => {
                 session.database_dropped(&self.name).await;
+                session.instance.directory.forget_database(&self.name).await?;
                 Ok(Outcome::affected(stages))
             }
             Err(error @ Error::UnknownDatabase { .. }) if self.if_exists => {

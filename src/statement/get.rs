@@ -27,6 +27,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
+use crate::access::people::StagePrivilege;
 use crate::error::{Error, Result};
 use crate::rows::{Column, Outcome, Row, Type, Value};
 use crate::session::Session;
@@ -104,7 +105,7 @@ impl Get {
     /// Reads while it lists.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
         let pattern = self.pattern.as_deref().map(Pattern::new).transpose()?;
-        let files = session.files_at(&self.location.area).await?;
+        let files = session.files_at(&self.location.area, StagePrivilege::Read).await?;
         let rows = files
             .list(&self.location.path)
             .try_filter(move |entry| {

@@ -47,7 +47,7 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
 
 impl Kill {
     /// Ends it.
-    pub fn execute(&self, session: &Session) -> Result<Outcome> {
+    pub async fn execute(&self, session: &Session) -> Result<Outcome> {
         let value = evaluate(&self.id, Names::of(session))?;
         let id = match value {
             Value::Int(id) => u64::try_from(id).unwrap_or(u64::MAX),
@@ -65,7 +65,7 @@ impl Kill {
                 });
             }
         };
-        session.kill(id, self.query)?;
+        session.kill(id, self.query).await?;
         Ok(Outcome::done())
     }
 }

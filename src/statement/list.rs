@@ -23,6 +23,7 @@ use std::fmt;
 
 use futures::stream::StreamExt;
 
+use crate::access::people::StagePrivilege;
 use crate::error::Result;
 use crate::rows::{Column, Outcome, Row, Type, Value};
 use crate::session::Session;
@@ -87,7 +88,7 @@ impl List {
     /// Lists, page by page.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
         let pattern = self.pattern.as_deref().map(Pattern::new).transpose()?;
-        let files = session.files_at(&self.location.area).await?;
+        let files = session.files_at(&self.location.area, StagePrivilege::Read).await?;
         let rows = files
             .list(&self.location.path)
             .filter_map(move |entry| {

@@ -16,17 +16,23 @@ use crate::sql::options::Secrets;
 use crate::sql::scan::{Mode, Scan, scan};
 
 pub mod alter_stage;
+pub mod alter_user;
 pub mod call_stage_put;
 pub mod charset;
 pub mod copy_files;
 pub mod create_database;
+pub mod create_role;
 pub mod create_stage;
+pub mod create_user;
 pub mod describe_stage;
 pub mod drop_database;
+pub mod drop_role;
 pub mod drop_stage;
+pub mod drop_user;
 pub mod expression;
 pub mod file_format;
 pub mod get;
+pub mod grant;
 pub mod kill;
 pub mod list;
 pub mod ordinary;
@@ -34,8 +40,10 @@ pub mod presign;
 pub mod progress;
 pub mod put;
 pub mod remove;
+pub mod revoke;
 pub mod select;
 pub mod set;
+pub mod set_password;
 pub mod show;
 pub mod show_create;
 pub mod show_create_stage;
@@ -43,7 +51,9 @@ pub mod show_databases;
 pub mod show_diagnostics;
 pub mod show_grants;
 pub mod show_last_transfer;
+pub mod show_roles;
 pub mod show_stages;
+pub mod show_users;
 pub mod show_variables;
 pub mod tables;
 pub mod transaction;
@@ -51,21 +61,29 @@ pub mod use_database;
 pub mod variables;
 
 use alter_stage::AlterStage;
+use alter_user::AlterUser;
 use call_stage_put::{CallStagePut, Content};
 use copy_files::CopyFiles;
 use create_database::CreateDatabase;
+use create_role::CreateRole;
 use create_stage::CreateStage;
+use create_user::CreateUser;
 use describe_stage::DescribeStage;
 use drop_database::DropDatabase;
+use drop_role::DropRole;
 use drop_stage::DropStage;
+use drop_user::DropUser;
 use get::Get;
+use grant::Grant;
 use kill::Kill;
 use list::List;
 use presign::Presign;
 use put::Put;
 use remove::Remove;
+use revoke::Revoke;
 use select::Select;
 use set::Set;
+use set_password::SetPassword;
 use show::Show;
 use show_create::ShowCreate;
 use show_create_stage::ShowCreateStage;
@@ -73,7 +91,9 @@ use show_databases::ShowDatabases;
 use show_diagnostics::ShowDiagnostics;
 use show_grants::ShowGrants;
 use show_last_transfer::ShowLastTransfer;
+use show_roles::ShowRoles;
 use show_stages::ShowStages;
+use show_users::ShowUsers;
 use show_variables::ShowVariables;
 use use_database::UseDatabase;
 
@@ -132,6 +152,26 @@ pub enum Statement {
     ShowVariables(ShowVariables),
     /// `BEGIN`, `COMMIT` ...: accepted, for there is nothing to roll back
     Transaction,
+    /// `ALTER USER`
+    AlterUser(AlterUser),
+    /// `CREATE ROLE`
+    CreateRole(CreateRole),
+    /// `CREATE USER`
+    CreateUser(CreateUser),
+    /// `DROP ROLE`
+    DropRole(DropRole),
+    /// `DROP USER`
+    DropUser(DropUser),
+    /// `GRANT`
+    Grant(Grant),
+    /// `REVOKE`
+    Revoke(Revoke),
+    /// `SET PASSWORD`
+    SetPassword(SetPassword),
+    /// `SHOW ROLES`
+    ShowRoles(ShowRoles),
+    /// `SHOW USERS`
+    ShowUsers(ShowUsers),
     /// `USE`
     UseDatabase(UseDatabase),
 }
@@ -177,6 +217,17 @@ pub const ENTRIES: &[Entry] = &[
         grammar: "show_last_transfer",
     },
     Entry { leads: show_stages::LEADS, parse: show_stages::parse, grammar: "show_stages" },
+    Entry { leads: alter_user::LEADS, parse: alter_user::parse, grammar: "alter_user" },
+    Entry { leads: create_role::LEADS, parse: create_role::parse, grammar: "create_role" },
+    Entry { leads: create_user::LEADS, parse: create_user::parse, grammar: "create_user" },
+    Entry { leads: drop_role::LEADS, parse: drop_role::parse, grammar: "drop_role" },
+    Entry { leads: drop_user::LEADS, parse: drop_user::parse, grammar: "drop_user" },
+    Entry { leads: grant::LEADS, parse: grant::parse, grammar: "grant" },
+    Entry { leads: revoke::LEADS, parse: revoke::parse, grammar: "revoke" },
+    Entry { leads: set_password::LEADS, parse: set_password::parse, grammar: "set_password" },
+    Entry { leads: show_roles::LEADS, parse: show_roles::parse, grammar: "show_roles" },
+    Entry { leads: show_users::LEADS, parse: show_users::parse, grammar: "show_users" },
+    Entry { leads: show_grants::LEADS, parse: show_grants::parse, grammar: "show_grants" },
     Entry { leads: use_database::LEADS, parse: use_database::parse, grammar: "use_database" },
 ];
 
@@ -233,10 +284,20 @@ impl Statement {
             Statement::ShowDatabases(_) => show_databases::columns(),
             Statement::ShowDiagnostics(show) => show.columns(),
             Statement::CallStagePut(_) | Statement::ShowLastTransfer(_) => put::columns(),
-            Statement::ShowGrants(_) => ShowGrants::columns(session),
             Statement::ShowVariables(_) => show_variables::columns(),
+            Statement::ShowGrants(show) => show.columns(session),
+            Statement::ShowRoles(_) => show_roles::columns(),
+            Statement::ShowUsers(_) => show_users::columns(),
             Statement::Put(_) => return Err(Error::NotPreparable),
             Statement::AlterStage(_)
+            | Statement::AlterUser(_)
+            | Statement::CreateRole(_)
+            | Statement::CreateUser(_)
+            | Statement::DropRole(_)
+            | Statement::DropUser(_)
+            | Statement::Grant(_)
+            | Statement::Revoke(_)
+            | Statement::SetPassword(_)
             | Statement::CreateDatabase(_)
             | Statement::CreateStage(_)
             | Statement::DropDatabase(_)
@@ -264,7 +325,7 @@ impl Statement {
             Statement::DropDatabase(statement) => statement.execute(session).await,
             Statement::DropStage(statement) => statement.execute(session).await,
             Statement::Get(statement) => statement.execute(session).await,
-            Statement::Kill(statement) => statement.execute(session),
+            Statement::Kill(statement) => statement.execute(session).await,
             Statement::List(statement) => statement.execute(session).await,
             Statement::Presign(statement) => statement.execute(session).await,
             Statement::Put(statement) => statement.execute(session, files).await,
@@ -276,13 +337,49 @@ impl Statement {
             Statement::ShowCreateStage(statement) => statement.execute(session).await,
             Statement::ShowDatabases(statement) => statement.execute(session).await,
             Statement::ShowDiagnostics(statement) => Ok(statement.execute(session)),
-            Statement::ShowGrants(statement) => statement.execute(session),
+            Statement::ShowGrants(statement) => statement.execute(session).await,
             Statement::ShowLastTransfer(statement) => Ok(statement.execute(session)),
             Statement::ShowStages(statement) => statement.execute(session).await,
             Statement::ShowVariables(statement) => statement.execute(session),
             Statement::Transaction => Ok(Outcome::done()),
+            Statement::AlterUser(statement) => statement.execute(session).await,
+            Statement::CreateRole(statement) => statement.execute(session).await,
+            Statement::CreateUser(statement) => statement.execute(session).await,
+            Statement::DropRole(statement) => statement.execute(session).await,
+            Statement::DropUser(statement) => statement.execute(session).await,
+            Statement::Grant(statement) => statement.execute(session).await,
+            Statement::Revoke(statement) => statement.execute(session).await,
+            Statement::SetPassword(statement) => statement.execute(session).await,
+            Statement::ShowRoles(statement) => statement.execute(session).await,
+            Statement::ShowUsers(statement) => statement.execute(session).await,
             Statement::UseDatabase(statement) => statement.execute(session).await,
         }
+    }
+
+    /// Whether it is there to change something that outlives the connection.
+    pub fn changes(&self) -> bool {
+        matches!(
+            self,
+            Statement::AlterStage(_)
+                | Statement::AlterUser(_)
+                | Statement::CallStagePut(_)
+                | Statement::CopyFiles(_)
+                | Statement::CreateDatabase(_)
+                | Statement::CreateRole(_)
+                | Statement::CreateStage(_)
+                | Statement::CreateUser(_)
+                | Statement::DropDatabase(_)
+                | Statement::DropRole(_)
+                | Statement::DropStage(_)
+                | Statement::DropUser(_)
+                | Statement::Grant(_)
+                | Statement::Kill(_)
+                | Statement::Presign(_)
+                | Statement::Put(_)
+                | Statement::Remove(_)
+                | Statement::Revoke(_)
+                | Statement::SetPassword(_)
+        )
     }
 
     /// A word for logs and metrics: `list`, `create_stage` ...
@@ -314,6 +411,16 @@ impl Statement {
             Statement::ShowStages(_) => "show_stages",
             Statement::ShowVariables(_) => "show_variables",
             Statement::Transaction => "transaction",
+            Statement::AlterUser(_) => "alter_user",
+            Statement::CreateRole(_) => "create_role",
+            Statement::CreateUser(_) => "create_user",
+            Statement::DropRole(_) => "drop_role",
+            Statement::DropUser(_) => "drop_user",
+            Statement::Grant(_) => "grant",
+            Statement::Revoke(_) => "revoke",
+            Statement::SetPassword(_) => "set_password",
+            Statement::ShowRoles(_) => "show_roles",
+            Statement::ShowUsers(_) => "show_users",
             Statement::UseDatabase(_) => "use_database",
         }
     }
@@ -356,6 +463,16 @@ impl Statement {
             Statement::ShowStages(statement) => statement.to_string(),
             Statement::ShowVariables(statement) => statement.to_string(),
             Statement::Transaction => "COMMIT".to_owned(),
+            Statement::AlterUser(statement) => statement.print(secrets),
+            Statement::CreateRole(statement) => statement.to_string(),
+            Statement::CreateUser(statement) => statement.print(secrets),
+            Statement::DropRole(statement) => statement.to_string(),
+            Statement::DropUser(statement) => statement.to_string(),
+            Statement::Grant(statement) => statement.to_string(),
+            Statement::Revoke(statement) => statement.to_string(),
+            Statement::SetPassword(statement) => statement.print(secrets),
+            Statement::ShowRoles(statement) => statement.to_string(),
+            Statement::ShowUsers(statement) => statement.to_string(),
             Statement::UseDatabase(statement) => statement.to_string(),
         }
     }

@@ -29,6 +29,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value as Json};
 
+use crate::access::people::StagePrivilege;
 use crate::error::{Error, Result};
 use crate::rows::{Column, Outcome, Type};
 use crate::session::Session;
@@ -114,11 +115,19 @@ fn parse_content_type(cursor: &mut Cursor<'_>) -> Result<String> {
 }
 
 impl Presign {
+    /// What the URL is good for needs a privilege.
+    fn privilege(&self) -> StagePrivilege {
+        match self.direction {
+            Some(Direction::Upload) => StagePrivilege::Write,
+            Some(Direction::Download) | None => StagePrivilege::Read,
+        }
+    }
+
     /// Signs.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
         let direction = self.direction.unwrap_or(Direction::Download);
         let expire = Duration::from_secs(self.expire.unwrap_or(DEFAULT_SECONDS));
-        let files = session.files_at(&self.location.area).await?;
+        let files = session.files_at(&self.location.area, self.privilege()).await?;
         let content_type = self.content_type.as_deref();
         let by_storage =
             files.presign(&self.location.path, direction, expire, content_type).await?;

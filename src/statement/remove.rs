@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use futures::stream::StreamExt;
 
+use crate::access::people::StagePrivilege;
 use crate::error::Result;
 use crate::rows::{Column, Outcome, Type};
 use crate::session::{ClientFiles, Progress, Session};
@@ -80,7 +81,7 @@ impl Remove {
         let found = Arc::new(Counter::default());
         let counted = Arc::clone(&found);
         let pattern = self.pattern.as_deref().map(Pattern::new).transpose()?;
-        let files = session.files_at(&self.location.area).await?;
+        let files = session.files_at(&self.location.area, StagePrivilege::Write).await?;
         let names = files
             .list(&self.location.path)
             .filter_map(move |entry| {

@@ -1,73 +1,140 @@
-//! `SHOW GRANTS`: what the user of this connection may. There is one kind of user, who may everything;
-//! tools refuse to go on without the answer.
+//! `SHOW GRANTS` shows what a user or role may do, as the statements that grant it.
 //!
 //! ```text
-//! SHOW GRANTS [FOR { CURRENT_USER[()] | <user> }]
+//! SHOW GRANTS [FOR { CURRENT_USER[()] | [USER] <user> | ROLE <role> }]
 //!
-//! > SHOW GRANTS
-//! Grants for root@127.0.0.1
-//! GRANT ALL PRIVILEGES ON *.* TO `root`@`127.0.0.1` WITH GRANT OPTION
+//! > SHOW GRANTS FOR ROLE loaders
+//! Grants for loaders@%
+//! GRANT READ, WRITE ON STAGE default.lake TO ROLE 'loaders'
+//! > SHOW GRANTS FOR nobody
+//! ERROR 1141 (42000): There is no such grant defined for user 'nobody'
 //! ```
+//!
+//! Without `FOR`, one's own. A host behind the user is taken as MySQL's tools send it, and passed over:
+//! users are the same from everywhere. `root`'s line is MySQL's, for tools read it. Those of others need the privilege `CREATE USER`; those of one's own roles
+//! don't.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::access::ROOT;
+use crate::access::people::{Grantee, Grants, ServerPrivilege};
 use crate::error::{Error, Result};
 use crate::rows::{Column, Outcome, Type};
 use crate::session::Session;
-use crate::sql::cursor::{Cursor, Token};
-use crate::sql::scan::Scan;
+use crate::sql::cursor::Cursor;
+use crate::sql::name::QualifiedName;
+use crate::sql::user::{role, user_of_any_host};
+use crate::stage::Listed;
 use crate::statement::Statement;
+use crate::statement::grant::{Grant, Granted, print_grantee};
+
+/// The words that it begins with.
+pub const LEADS: &[&str] = &["SHOW GRANTS"];
 
 /// `SHOW GRANTS`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShowGrants {
-    /// Another name than the user's own.
-    user: Option<String>,
-    text: String,
+    /// Whose; `None` for one's own.
+    pub of: Option<Grantee>,
+}
+
+/// Reads it.
+pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    cursor.expect("SHOW")?;
+    cursor.expect("GRANTS")?;
+    if !cursor.eat("FOR") {
+        return Ok(Statement::ShowGrants(ShowGrants { of: None }));
+    }
+    let of = if cursor.eat("CURRENT_USER") {
+        if cursor.eat_sign("(") {
+            cursor.expect_sign(")")?;
+        }
+        None
+    } else if cursor.eat("ROLE") {
+        Some(Grantee::Role(role(cursor)?))
+    } else {
+        cursor.eat("USER");
+        Some(Grantee::User(user_of_any_host(cursor)?))
+    };
+    Ok(Statement::ShowGrants(ShowGrants { of }))
 }
 
 impl ShowGrants {
-    /// Reads what follows `SHOW GRANTS`.
-    pub fn parse(cursor: &mut Cursor<'_>, scan: &Scan<'_>) -> Result<Statement> {
-        let mut user = None;
-        if cursor.eat("FOR") {
-            if cursor.eat("CURRENT_USER") {
-                if cursor.eat_sign("(") {
-                    cursor.expect_sign(")")?;
-                }
-            } else {
-                user = Some(cursor.word_or_text("a user")?);
-                // `@'host'`: users are told apart by their names alone.
-                while !cursor.at_end() && !matches!(cursor.peek(), Token::Word(w) if w == "USING") {
-                    cursor.advance();
-                }
-            }
-        }
-        cursor.expect_end("FOR")?;
-        let text = scan.statement.trim().to_owned();
-        Ok(Statement::ShowGrants(ShowGrants { user, text }))
+    fn of(&self, session: &Session) -> Grantee {
+        self.of.clone().unwrap_or_else(|| Grantee::User(session.peer.user.clone()))
     }
 
-    /// MySQL's one column, which is named after the user.
-    pub fn columns(session: &Session) -> Vec<Column> {
-        let user = session.creator().replace('\'', "");
-        vec![Column::new(format!("Grants for {user}"), Type::Text)]
+    /// MySQL's one column.
+    pub fn columns(&self, session: &Session) -> Vec<Column> {
+        let (Grantee::User(name) | Grantee::Role(name)) = self.of(session);
+        vec![Column::new(format!("Grants for {name}@%"), Type::Text)]
     }
 
     /// Shows them.
-    pub fn execute(&self, session: &Session) -> Result<Outcome> {
-        let own = &session.peer.user;
-        if let Some(user) = self.user.as_ref().filter(|user| *user != own) {
-            return Err(Error::NoSuchGrant { user: user.clone() });
+    pub async fn execute(&self, session: &Session) -> Result<Outcome> {
+        let of = self.of(session);
+        let rights = session.rights().await?;
+        let own = match &of {
+            Grantee::User(name) => *name == session.peer.user,
+            Grantee::Role(name) => rights.roles.contains(name),
+        };
+        if !own {
+            session.need(ServerPrivilege::CreateUser).await?;
         }
-        let user = session.creator().replace('\'', "`");
-        let grant = format!("GRANT ALL PRIVILEGES ON *.* TO {user} WITH GRANT OPTION");
-        Ok(Outcome::rows(ShowGrants::columns(session), vec![vec![grant.into()]]))
+        if of == Grantee::User(ROOT.to_owned()) {
+            let all = format!("GRANT ALL PRIVILEGES ON *.* TO `{ROOT}`@`%` WITH GRANT OPTION");
+            return Ok(Outcome::rows(self.columns(session), vec![vec![all.into()]]));
+        }
+        let people = session.instance.directory.people().await?;
+        let (Grantee::User(name) | Grantee::Role(name)) = &of;
+        let unknown = || Error::NoSuchGrant { user: name.clone() };
+        let granted = all(session, people.grants(&of).ok_or_else(unknown)?).await?;
+        let rows = granted
+            .into_iter()
+            .map(|granted| vec![Grant { granted, to: of.clone() }.to_string().into()]);
+        Ok(Outcome::rows(self.columns(session), rows.collect()))
     }
+}
+
+async fn all(session: &Session, grants: &Grants) -> Result<Vec<Granted>> {
+    let mut all = Vec::new();
+    if !grants.server.is_empty() {
+        all.push(Granted::Server(grants.server.clone()));
+    }
+    all.extend(grants.databases.iter().cloned().map(Granted::Database));
+    let names: BTreeMap<_, _> = match grants.stages.is_empty() {
+        true => BTreeMap::new(),
+        false => {
+            let listed = session.instance.stages.list(None).await?;
+            let named = listed.into_iter().filter_map(|listed| match listed {
+                Listed::Stage(definition) => Some((definition.id, definition.name.clone())),
+                Listed::Damaged { .. } => None,
+            });
+            named.collect()
+        }
+    };
+    let mut stages: Vec<_> = grants
+        .stages
+        .iter()
+        .filter_map(|(id, privileges)| Some((names.get(id)?, privileges)))
+        .collect();
+    stages.sort();
+    for (name, privileges) in stages {
+        let database = Some(name.database.clone());
+        let name = QualifiedName { database, name: name.name.clone() };
+        all.push(Granted::Stage(privileges.clone(), name));
+    }
+    all.extend(grants.roles.iter().cloned().map(Granted::Role));
+    Ok(all)
 }
 
 impl fmt::Display for ShowGrants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str("SHOW GRANTS")?;
+        match &self.of {
+            Some(of) => write!(f, " FOR {}", print_grantee(of)),
+            None => Ok(()),
+        }
     }
 }

@@ -285,6 +285,7 @@ impl Tok {
         match &self.token {
             Token::Word(word) => word.eq_ignore_ascii_case(literal),
             Token::Sign(sign) => sign == literal,
+            Token::Location(text) => text == literal,
             _ => false,
         }
     }
@@ -298,6 +299,7 @@ impl Tok {
             | ("WORD", Token::Word(_)) => true,
             ("LOCATION", Token::Location(text) | Token::Text(text))
             | ("TABLE", Token::Name(text)) => Location::parse(text).is_ok(),
+            ("EVERYWHERE", Token::Text(text)) => text == "%",
             ("HEX", Token::Sign(sign)) => sign.starts_with("X'"),
             ("PUT_OPTIONS", Token::Text(text)) => PutOptions::parse(text).is_ok(),
             ("URI", Token::Uri(_)) => true,
@@ -428,6 +430,7 @@ fn sample(class: &str, chance: &mut Chance) -> String {
             ],
             chance,
         ),
+        "EVERYWHERE" => from(&["'%'", "\"%\""], chance),
         "TABLE" => from(&["`@s`", "`@s/a b.csv`", "`@db.s/#x`"], chance),
         "URI" => from(
             &[

@@ -13,6 +13,7 @@ use futures::stream::{self, StreamExt};
 use super::delivery::{Several, several, takes_rows};
 use super::ending::Ending;
 use super::{DEFAULT_PARALLEL, Options, Put, SourceCompression, Spelling, columns};
+use crate::access::people::StagePrivilege;
 use crate::error::{Error, Result};
 use crate::metrics;
 use crate::rows::{Done, Outcome, Row};
@@ -94,7 +95,7 @@ impl Put {
         session: &mut Session,
         files: &mut dyn ClientFiles,
     ) -> Result<Outcome> {
-        let stage = session.files_at(&self.location.area).await?;
+        let stage = session.files_at(&self.location.area, StagePrivilege::Write).await?;
         let sources = self.sources(session).await?;
         let ready = self.prepare(session, &stage, sources).await;
         let asked = |(_, ready): &&(Source, Ready)| !matches!(ready, Ready::Decided(_));
@@ -460,7 +461,7 @@ pub async fn store(
     options: &Options,
     content: Bytes,
 ) -> Result<Outcome> {
-    let stage = session.files_at(&dir.area).await?;
+    let stage = session.files_at(&dir.area, StagePrivilege::Write).await?;
     let options = upload_options(session, options);
     let mut upload = Upload::new(stage, dir.path.clone(), name, options)?;
     let report = match upload.skipped_already().await? {

@@ -30,7 +30,6 @@ use crate::sql::scan::Scan;
 use crate::statement::expression::like;
 use crate::statement::show_create::ShowCreate;
 use crate::statement::show_diagnostics::ShowDiagnostics;
-use crate::statement::show_grants::ShowGrants;
 use crate::statement::show_stages::{Filter, filtered};
 use crate::statement::show_variables::ShowVariables;
 use crate::statement::tables::{Table, World, is_schema, schemas};
@@ -54,9 +53,6 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
     cursor.expect("SHOW")?;
     if cursor.eat("CREATE") {
         return ShowCreate::parse(&mut cursor);
-    }
-    if cursor.eat("GRANTS") {
-        return ShowGrants::parse(&mut cursor, scan);
     }
     if let Some(diagnostics) = ShowDiagnostics::parse(&mut cursor)? {
         return Ok(Statement::ShowDiagnostics(diagnostics));

@@ -15,6 +15,7 @@ use std::ops::ControlFlow;
 use futures::TryStreamExt;
 use sqlparser::ast::{ObjectName, Query, visit_relations};
 
+use crate::access::people::StagePrivilege;
 use crate::error::{Error, Result};
 use crate::processes::Shown;
 use crate::rows::{Column, Row, Type, Value};
@@ -143,15 +144,15 @@ impl World {
         Ok(World {
             databases,
             stages: session.list_stages(None).await?,
-            processes: session.instance.processes.all(),
+            processes: session.processes().await?,
             files: BTreeMap::new(),
             blank: false,
         })
     }
 
     /// As the server is, but for what has to be read from the catalog.
-    fn of_connections(session: &Session) -> World {
-        World { processes: session.instance.processes.all(), ..World::default() }
+    async fn of_connections(session: &Session) -> Result<World> {
+        Ok(World { processes: session.processes().await?, ..World::default() })
     }
 
     /// As far as a table asks.
@@ -159,7 +160,7 @@ impl World {
         if table.is_of_catalog() {
             return World::of_server(session).await;
         }
-        Ok(World::of_connections(session))
+        World::of_connections(session).await
     }
 
     /// As far as a query asks.
@@ -174,7 +175,7 @@ impl World {
             Table::find(&name.database, &name.name).is_none_or(Table::is_of_catalog)
         };
         if !names.iter().any(of_catalog) {
-            return Ok(World::of_connections(session));
+            return World::of_connections(session).await;
         }
         let mut world = World::of_server(session).await?;
         for name in names {
@@ -283,7 +284,7 @@ fn wanted(query: &Query) -> Option<usize> {
 }
 
 async fn files(session: &Session, name: &StageName, wanted: Option<usize>) -> Result<Vec<Row>> {
-    let definition = session.stage(name).await?;
+    let definition = session.stage_for(name, StagePrivilege::Read).await?;
     let files = session.instance.stages.open_files(&definition).await?;
     let mut entries = files.list(&StagePath::root());
     let mut rows = Vec::new();

@@ -1,0 +1,97 @@
+//! A document of the catalog that belongs to a room above: what is in it is theirs, that no change is
+//! lost is ours. Each change is a revision, as with stages.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::config::Secret;
+use crate::error::{Error, Result};
+use crate::stage::history::{History, Record, Store};
+use crate::stage::revision;
+use crate::stage::seal::{Seal, Sealed};
+
+/// How often a change is tried from the newest revision when races are lost.
+const TRIES: usize = 100;
+
+/// A revision's content, or why it can't be read.
+type Document<T> = Result<Arc<T>, Unreadable>;
+
+/// Why a revision can't be read.
+#[derive(Debug, Clone)]
+pub(super) struct Unreadable(String);
+
+impl<T: Send + Sync + 'static> Record for Document<T> {
+    type Key = ();
+    const ROOT: &'static str = "access/";
+
+    fn dir((): &()) -> String {
+        "people/".to_owned()
+    }
+
+    fn key(dir: &str) -> Option<()> {
+        (dir == "people").then_some(())
+    }
+}
+
+/// The document.
+pub struct Register<T: Clone + Send + Sync + 'static> {
+    history: Arc<History<Document<T>>>,
+    seal: Seal,
+}
+
+impl<T> Register<T>
+where
+    T: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    pub(super) async fn open(store: Arc<Store>, seal: Seal) -> Result<Register<T>> {
+        let decode =
+            |&(): &(), bytes: &[u8]| revision::decode(bytes).map(Arc::new).map_err(Unreadable);
+        Ok(Register { history: History::open(store, Box::new(decode)).await?, seal })
+    }
+
+    /// What it says now, on any server.
+    pub async fn read(&self) -> Result<Arc<T>> {
+        Ok(self.newest().await?.1)
+    }
+
+    /// Changes it. `change` is called again on what is newest, when somebody else has changed it
+    /// meanwhile.
+    pub async fn change(&self, change: &(dyn Fn(&mut T) -> Result<()> + Sync)) -> Result<()> {
+        for _ in 0..TRIES {
+            let (number, content) = self.newest().await?;
+            let mut content = T::clone(&content);
+            change(&mut content)?;
+            let bytes = revision::encode(&content)?;
+            if self.history.put(&(), number + 1, Ok(Arc::new(content)), bytes).await? {
+                return Ok(());
+            }
+        }
+        Err(Error::Conflict { name: "users and roles".to_owned() })
+    }
+
+    async fn newest(&self) -> Result<(u64, Arc<T>)> {
+        let Some(newest) = self.history.newest(&()).await? else { return Ok((0, Arc::default())) };
+        match &*newest.record {
+            Ok(content) => Ok((newest.number, Arc::clone(content))),
+            Err(Unreadable(why)) => Err(Error::CatalogDamaged {
+                object: History::<Document<T>>::object(&(), newest.number),
+                why: why.clone(),
+            }),
+        }
+    }
+
+    /// Seals a secret that is to be kept in it. It opens only for the same owner and use.
+    pub fn close(&self, secret: &Secret, owner: Uuid, what: &str) -> Result<Sealed> {
+        self.seal.close(secret, owner, what)
+    }
+
+    /// Opens a secret that was sealed.
+    pub fn open_sealed(&self, sealed: &Sealed, owner: Uuid, what: &str) -> Result<Secret> {
+        let object = || "access/people/".to_owned();
+        let opened = self.seal.open(sealed, owner, what);
+        opened.map_err(|why| Error::CatalogDamaged { object: object(), why })
+    }
+}

@@ -1,0 +1,81 @@
+//! `SHOW USERS` lists the users.
+//!
+//! ```text
+//! SHOW USERS [LIKE '<pattern>' | WHERE <condition>]
+//!
+//! > SHOW USERS
+//! name  roles    created_on               creator
+//! bob   loaders  2026-11-24 05:40:44.123  'root'@'127.0.0.1'
+//! > SHOW USER
+//! ERROR 1064 (42000): Expected a statement such as ... Hint: did you mean SHOW USERS?
+//! ```
+//!
+//! It needs the privilege `CREATE USER`.
+
+use std::fmt;
+
+use crate::access::people::ServerPrivilege;
+use crate::error::Result;
+use crate::rows::{Column, Outcome, Type, Value};
+use crate::session::Session;
+use crate::sql::cursor::Cursor;
+use crate::statement::Statement;
+use crate::statement::show_stages::{Filter, filtered};
+
+/// The words that it begins with.
+pub const LEADS: &[&str] = &["SHOW USERS"];
+
+/// What is shown of each.
+pub fn columns() -> Vec<Column> {
+    vec![
+        Column::new("name", Type::Text),
+        Column::new("roles", Type::Text),
+        Column::new("created_on", Type::DateTime),
+        Column::new("creator", Type::Text),
+    ]
+}
+
+/// `SHOW USERS`
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShowUsers {
+    /// Which.
+    pub filter: Option<Filter>,
+}
+
+/// Reads it.
+pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
+    cursor.expect("SHOW")?;
+    cursor.expect("USERS")?;
+    let filter = Filter::parse(cursor)?;
+    cursor.expect_end(if filter.is_some() { "" } else { "LIKE, WHERE" })?;
+    Ok(Statement::ShowUsers(ShowUsers { filter }))
+}
+
+impl ShowUsers {
+    /// Lists them.
+    pub async fn execute(&self, session: &Session) -> Result<Outcome> {
+        session.need(ServerPrivilege::CreateUser).await?;
+        let people = session.instance.directory.people().await?;
+        let rows = people.users.iter().map(|(name, user)| {
+            vec![
+                name.as_str().into(),
+                user.grants.roles.iter().cloned().collect::<Vec<_>>().join(", ").into(),
+                Value::DateTime(user.created_at),
+                user.creator.as_str().into(),
+            ]
+        });
+        let columns = columns();
+        let rows = filtered(session, self.filter.as_ref(), &columns, rows.collect())?;
+        Ok(Outcome::rows(columns, rows))
+    }
+}
+
+impl fmt::Display for ShowUsers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SHOW USERS")?;
+        match &self.filter {
+            Some(filter) => write!(f, " {filter}"),
+            None => Ok(()),
+        }
+    }
+}
