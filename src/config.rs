@@ -107,6 +107,11 @@ pub struct External {
     /// URL prefixes whose stages may use the server's own credentials (environment, instance
     /// role, configuration files) when they name none. None by default.
     pub ambient_credentials: Vec<String>,
+    /// URL prefixes that stages may point at. Empty: all.
+    pub allowed_urls: Vec<String>,
+    /// Endpoints that stages may name: scheme, host and port. Empty: all but link-local addresses,
+    /// where clouds keep the credentials of a host.
+    pub allowed_endpoints: Vec<String>,
 }
 
 /// Bounds on what one client can take from the server.

@@ -14,6 +14,7 @@
 //! | `register` | a document that belongs to a room above: users and roles |
 //! | `seal` | secrets at rest |
 //! | `probe`, `lock` | who was first: on a storage that is shared, and on this machine |
+//! | `policy` | what the operator allows stages: directories, URLs, endpoints, credentials |
 //! | `open` | a place into an operator, with or without the server's own credentials |
 //! | [`files`], `list`, `writer`, `parts` | look, read, remove; the order of a listing; an upload, in parts |
 //! | `digest`, `attribute`, `marks` | the MD5s and SHA-256s of files: computed; kept in a directory; kept in an object store |
@@ -75,6 +76,7 @@ mod open;
 mod parts;
 pub mod pattern;
 pub mod place;
+mod policy;
 mod presign;
 mod probe;
 mod register;

@@ -18,7 +18,6 @@ use opendal::layers::{RetryLayer, TimeoutLayer};
 use opendal::{Operator, services};
 use parking_lot::Mutex;
 
-use crate::config;
 use crate::error::{Error, Result};
 use crate::stage::copy::Home;
 use crate::stage::definition::External;
@@ -94,77 +93,12 @@ impl Opened {
     }
 }
 
-/// What the operator of this server allows external stages.
-#[derive(Debug)]
-pub(super) struct Policy {
-    fs_dirs: Vec<PathBuf>,
-    data_dir: PathBuf,
-    ambient: Vec<String>,
-}
-
-impl Policy {
-    /// Reads the configuration once; directories that don't exist are told in the log.
-    pub(super) fn of(external: &config::External, data_dir: &Path) -> Policy {
-        let canonical = |dir: &PathBuf| match dir.canonicalize() {
-            Ok(dir) => Some(dir),
-            Err(error) => {
-                tracing::warn!("external.fs_dirs: {} is left out: {error}", dir.display());
-                None
-            }
-        };
-        // `s3://lake` must not allow `s3://lake-of-others/`, hence the trailing slash.
-        let prefix = |url: &String| match place::external(url, &[]) {
-            Ok(external) => external.url,
-            Err(_) => format!("{}/", url.trim_end_matches('/')),
-        };
-        Policy {
-            fs_dirs: external.fs_dirs.iter().filter_map(canonical).collect(),
-            data_dir: data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned()),
-            ambient: external.ambient_credentials.iter().map(prefix).collect(),
-        }
-    }
-
-    /// Whether a stage may be here at all.
-    pub(super) fn check(&self, external: &External) -> Result<()> {
-        if place::scheme(external) == Scheme::Fs {
-            self.check_dir(external)?;
-        }
-        settings(external, self.identity(external)).map(drop)
-    }
-
-    fn identity(&self, external: &External) -> Identity {
-        let allowed = self.ambient.iter().any(|prefix| external.url.starts_with(prefix));
-        // An endpoint of the user's own choice would be sent the server's tokens.
-        if allowed && place::option_text(external, "endpoint").is_none() {
-            Identity::Server
-        } else {
-            Identity::Own
-        }
-    }
-
-    fn check_dir(&self, external: &External) -> Result<()> {
-        let refused =
-            || Error::UrlNotAllowed { url: external.url.clone(), setting: "external.fs_dirs" };
-        let dir = resolve(&fs_path(external)).ok_or_else(refused)?;
-        let allowed = self.fs_dirs.iter().any(|allowed| dir.starts_with(allowed));
-        // Neither inside the server's own directory nor around it.
-        let ours = dir.starts_with(&self.data_dir) || self.data_dir.starts_with(&dir);
-        if allowed && !ours { Ok(()) } else { Err(refused()) }
-    }
-
-    /// Opens a stage's place.
-    pub(super) async fn open(&self, external: &External, label: &str) -> Result<Opened> {
-        self.check(external)?;
-        open(external, self.identity(external), label).await
-    }
-}
-
 /// Once before any operator is used: OpenDAL has no way to the network until it is told of one.
 pub(super) fn prepare() {
     opendal::install_default();
 }
 
-/// Opens a place. For the operator's own places; stages go through [`Policy::open`].
+/// Opens a place. For the operator's own places; stages go through `Policy::open`.
 pub(super) async fn open(external: &External, identity: Identity, label: &str) -> Result<Opened> {
     let mut settings = settings(external, identity)?;
     let failed = |error: opendal::Error| fault::storage("open", label, "", &error);
@@ -327,7 +261,10 @@ fn from_settings(
 
 /// What OpenDAL is told about a place. Everything that it would otherwise take from the server's
 /// surroundings is either set here or turned off here.
-fn settings(external: &External, identity: Identity) -> Result<BTreeMap<String, String>> {
+pub(super) fn settings(
+    external: &External,
+    identity: Identity,
+) -> Result<BTreeMap<String, String>> {
     let mut set = BTreeMap::new();
     let mut put = |name: &str, value: &str| set.insert(name.to_owned(), value.to_owned());
     let option = |name: &str| place::option_text(external, name);
@@ -496,12 +433,12 @@ fn no_anonymous(scheme: &str, keys: &str) -> Error {
     }
 }
 
-fn fs_path(external: &External) -> PathBuf {
+pub(super) fn fs_path(external: &External) -> PathBuf {
     Path::new("/").join(place::host_and_path(&external.url).1)
 }
 
 /// The directory with its links resolved. What doesn't exist yet has no links in it.
-fn resolve(path: &Path) -> Option<PathBuf> {
+pub(super) fn resolve(path: &Path) -> Option<PathBuf> {
     let mut existing = path.to_owned();
     let mut missing = Vec::new();
     loop {
@@ -524,6 +461,8 @@ fn resolve(path: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
+    use crate::stage::policy::Policy;
 
     fn stage(url: &str, options: &[(&str, &str)]) -> External {
         let options: Vec<_> =
