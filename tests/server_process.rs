@@ -329,13 +329,18 @@ fn secrets_are_in_neither_the_directory_nor_the_log() {
         format!("ALTER STAGE lake SET {} hush-14", s3("hush-14", "")),
         "CREAT STAGE x CONNECTION=(SECRET_ACCESS_KEY='hush-15')".to_owned(),
         "SELECT 'hush-16' 'hush-16' FROM".to_owned(),
+        // root's is the configuration's.
         "SET PASSWORD = 'hush-17'".to_owned(),
-        "CREATE USER u IDENTIFIED BY 'hush-18'".to_owned(),
+        "CREATE USER u IDENTIFIED BY hush-18".to_owned(),
+        "GRANT ALL ON *.* TO u IDENTIFIED BY 'hush-18'".to_owned(),
     ] {
         let responses = client.query(&sql);
         assert!(matches!(responses[..], [Response::Err(_)]), "{sql}: {responses:?}");
     }
     done(&mut client, &format!("ALTER STAGE lake SET {}", s3("hush-19", "")));
+    done(&mut client, "CREATE USER u IDENTIFIED BY 'hush-21'");
+    done(&mut client, "ALTER USER u IDENTIFIED WITH mysql_native_password BY 'hush-22'");
+    done(&mut client, "SET PASSWORD FOR u = 'hush-23'");
     // They are used.
     for stage in ["lake", "dav", "temp"] {
         let responses = client.query(&format!("LIST @{stage}"));
