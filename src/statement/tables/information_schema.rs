@@ -797,12 +797,14 @@ fn table_row(
     row
 }
 
-fn user_privileges(_: &World, session: &Session) -> Vec<Row> {
+/// In MySQL's words; what somebody may do with stages has no word there.
+fn user_privileges(world: &World, session: &Session) -> Vec<Row> {
     let grantee = session.creator();
-    PRIVILEGES
-        .iter()
-        .map(|privilege| {
-            vec![grantee.as_str().into(), CATALOG.into(), (*privilege).into(), "YES".into()]
-        })
-        .collect()
+    let row = |privilege: &str, grantable: &str| -> Row {
+        vec![grantee.as_str().into(), CATALOG.into(), privilege.into(), grantable.into()]
+    };
+    match world.admin {
+        true => PRIVILEGES.iter().map(|privilege| row(privilege, "YES")).collect(),
+        false => vec![row("USAGE", "NO")],
+    }
 }

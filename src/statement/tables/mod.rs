@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use futures::TryStreamExt;
 use sqlparser::ast::{ObjectName, Query, visit_relations};
 
-use crate::access::people::StagePrivilege;
+use crate::access::people::{ServerPrivilege, StagePrivilege};
 use crate::error::{Error, Result};
 use crate::processes::Shown;
 use crate::rows::{Column, Row, Type, Value};
@@ -118,6 +118,8 @@ pub struct World {
     databases: Vec<String>,
     stages: Vec<Listed>,
     processes: Vec<Shown>,
+    /// Whether the one who asks may do everything.
+    admin: bool,
     files: BTreeMap<StageName, Vec<Row>>,
     /// Nothing was read: any stage may be there.
     blank: bool,
@@ -145,6 +147,7 @@ impl World {
             databases,
             stages: session.list_stages(None).await?,
             processes: session.processes().await?,
+            admin: session.rights().await?.has(ServerPrivilege::Admin),
             files: BTreeMap::new(),
             blank: false,
         })
@@ -152,7 +155,8 @@ impl World {
 
     /// As the server is, but for what has to be read from the catalog.
     async fn of_connections(session: &Session) -> Result<World> {
-        Ok(World { processes: session.processes().await?, ..World::default() })
+        let admin = session.rights().await?.has(ServerPrivilege::Admin);
+        Ok(World { processes: session.processes().await?, admin, ..World::default() })
     }
 
     /// As far as a table asks.

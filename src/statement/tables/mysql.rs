@@ -116,11 +116,12 @@ const USER: &[Col] = &[
     text("account_locked"),
 ];
 
-/// The one who asks: there is nobody else to be seen. No hash of a password is ever shown.
-fn users(_: &super::World, session: &Session) -> Vec<Row> {
+/// The one who asks; others are in `SHOW USERS`. No hash of a password is ever shown.
+fn users(world: &super::World, session: &Session) -> Vec<Row> {
     let privileges = USER.iter().filter(|column| column.0.ends_with("_priv"));
     let mut row: Row = vec!["%".into(), session.peer.user.as_str().into()];
-    row.extend(privileges.map(|_| Value::from("Y")));
+    let has = if world.admin { "Y" } else { "N" };
+    row.extend(privileges.map(|_| Value::from(has)));
     row.extend(std::iter::repeat_n(Value::UInt(0), 4));
     row.extend(["mysql_native_password".into(), Value::Null, "N".into(), "N".into()]);
     vec![row]
