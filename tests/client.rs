@@ -365,7 +365,7 @@ fn pipes_standard_input_and_standard_output() {
     let lake = Lake::new();
     let content = noise(3 << 20);
     lake.file("content", &content);
-    shell(lake.dir.path(), "mkfifo pipe && (cat content >pipe) 2>/dev/null &");
+    shell(lake.dir.path(), "mkfifo pipe; (cat content >pipe) 2>/dev/null &");
     let ran = lake.run(&["put", "pipe", "@lake", "--no-auto-compress"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let mut child = lake.start(&["put", "-", "@lake", "--name", "stdin.bin"]);
