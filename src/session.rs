@@ -457,7 +457,9 @@ impl Session {
                 Ok(Created::New)
             }
             (Some(_), IfExists::Keep) => Ok(Created::Kept),
-            (Some(_), IfExists::Fail) => Err(Error::StageExists { name: name.to_string() }),
+            (Some(_), IfExists::Fail | IfExists::ReplaceThis(_)) => {
+                Err(Error::StageExists { name: name.to_string() })
+            }
             (Some(index), IfExists::Replace) => {
                 let old = std::mem::replace(&mut self.temporary[index], Arc::new(definition));
                 self.instance.stages.remove_files_of(&old).await?;

@@ -304,6 +304,12 @@ async fn create_keeps_or_replaces() {
     let replaced = stages.create(second.clone(), IfExists::Replace).await.expect("replaced");
     assert_eq!(replaced, Created::Replaced);
     assert_eq!(list(&files, "").await, [""; 0], "the old files are still there");
+    // Of who may replace one stage alone, another one of the name is safe.
+    let other = stages.create(internal("lake"), IfExists::ReplaceThis(first.id)).await;
+    assert!(matches!(other, Err(Error::StageExists { .. })), "{other:?}");
+    assert_eq!(stages.get(&first.name).await.expect("there").id, second.id);
+    let own = stages.create(internal("lake"), IfExists::ReplaceThis(second.id)).await;
+    assert!(matches!(own, Ok(Created::Replaced)), "{own:?}");
 }
 
 #[tokio::test]

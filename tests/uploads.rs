@@ -37,6 +37,7 @@ macro_rules! on_every_storage {
 
 on_every_storage!(
     a_client_that_dies_leaves_nothing,
+    a_client_that_dies_in_an_archive_leaves_its_whole_members,
     a_killed_upload_leaves_nothing,
     rows_that_are_killed_end_with_an_error,
     packets_of_every_size_make_the_same_file,
@@ -195,6 +196,28 @@ fn a_client_that_dies_leaves_nothing(storage: Storage) {
             assert!(world.read("lake", "old").expect("the old file") == old, "{case}");
         }
     }
+    usable(&mut witness);
+}
+
+fn a_client_that_dies_in_an_archive_leaves_its_whole_members(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    for (name, size) in [("1small", 10), ("2large", 20 << 20), ("3after", 10)] {
+        std::fs::write(dir.path().join(name), noise(3, size)).expect("written");
+    }
+    let mut tar = Command::new("tar");
+    tar.args(["-cf", "-", "-C"]).arg(dir.path()).args(["1small", "2large", "3after"]);
+    let archive = tar.output().expect("tar").stdout;
+    let mut witness = Client::connect(world.server.addr);
+    done(&mut witness, "CREATE STAGE lake");
+    let mut client = Client::connect(world.server.addr);
+    client.begin_upload(&put("/tmp/a.tar", "UNPACK=TAR"));
+    client.send_part(&archive[..archive.len() - (1 << 20)]);
+    until("the large one has begun", || !world.unfinished().is_empty());
+    drop(client);
+    world.until_connections(1);
+    assert_eq!(world.unfinished(), [""; 0]);
+    assert_eq!(world.list("lake"), [("1small".to_owned(), 10)]);
     usable(&mut witness);
 }
 

@@ -46,6 +46,9 @@ pub enum IfExists {
     Keep,
     /// Puts the new one in its place.
     Replace,
+    /// As `Replace`, if it is the one with this id; else as `Fail`. For who may not replace just any:
+    /// the name may be another's by the time.
+    ReplaceThis(Uuid),
 }
 
 /// What `CREATE STAGE` did.
@@ -228,7 +231,10 @@ impl Catalog {
                 (Meaning::Damaged(damaged), IfExists::Keep) => {
                     return Err(damage(&name, next - 1, damaged));
                 }
-                (_, IfExists::Fail) => {
+                (Meaning::Stage(old), IfExists::ReplaceThis(id)) if old.definition.id == id => {
+                    (Created::Replaced, orphan_of(&old.definition))
+                }
+                (_, IfExists::Fail | IfExists::ReplaceThis(_)) => {
                     return Err(Error::StageExists { name: name.to_string() });
                 }
                 (Meaning::Stage(old), IfExists::Replace) => {

@@ -124,14 +124,12 @@ impl CreateStage {
         }
         let rights = session.rights().await?;
         rights.need_stages_in(&definition.name.database)?;
-        if self.if_exists == IfExists::Replace && !self.temporary {
-            self.may_replace(session, &rights, &definition.name).await?;
-        }
+        let how = self.how(session, &rights, &definition.name).await?;
         let (id, database) = (definition.id, definition.name.database.clone());
         let created = if self.temporary {
-            session.create_temporary(definition, self.if_exists).await?
+            session.create_temporary(definition, how).await?
         } else {
-            session.instance.stages.create(definition, self.if_exists).await?
+            session.instance.stages.create(definition, how).await?
         };
         if created != Created::Kept && !self.temporary && !rights.owns_database(&database) {
             let owner = Grantee::User(session.peer.user.clone());
@@ -146,21 +144,18 @@ impl CreateStage {
         })
     }
 
-    /// Fails if somebody else's stage would go.
-    async fn may_replace(
-        &self,
-        session: &Session,
-        rights: &Rights,
-        name: &StageName,
-    ) -> Result<()> {
+    /// What to do with a stage that is there: somebody else's is not replaced.
+    async fn how(&self, session: &Session, rights: &Rights, name: &StageName) -> Result<IfExists> {
+        let any = self.temporary || rights.owns_database(&name.database);
+        if self.if_exists != IfExists::Replace || any {
+            return Ok(self.if_exists);
+        }
         match session.instance.stages.get(name).await {
-            Ok(old) if !rights.has_on(&name.database, old.id, StagePrivilege::Ownership) => {
-                Err(Error::StageExists { name: name.to_string() })
+            Ok(old) if rights.has_on(&name.database, old.id, StagePrivilege::Ownership) => {
+                Ok(IfExists::ReplaceThis(old.id))
             }
-            Err(error @ Error::CatalogDamaged { .. }) if !rights.owns_database(&name.database) => {
-                Err(error)
-            }
-            Ok(_) | Err(_) => Ok(()),
+            Ok(_) | Err(Error::UnknownStage { .. }) => Ok(IfExists::Fail),
+            Err(error) => Err(error),
         }
     }
 
