@@ -31,6 +31,8 @@ pub struct Config {
     pub catalog: Option<Place>,
     /// Where the files of internal stages are kept; `None` means below `data_dir`.
     pub storage: Option<Place>,
+    /// How connections may be compressed.
+    pub protocol_compression_algorithms: Vec<Algorithm>,
     /// What external stages may point at.
     pub external: External,
     /// The key that seals secrets in the catalog: 64 hexadecimal digits.
@@ -54,6 +56,26 @@ pub struct TlsFiles {
     pub key: Option<PathBuf>,
     /// Authorities; clients then have to show a certificate of one of them.
     pub client_ca: Option<PathBuf>,
+}
+
+/// How a connection is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Algorithm {
+    /// As every client can that can any.
+    Zlib,
+    /// Faster, for newer clients.
+    Zstd,
+}
+
+impl Algorithm {
+    /// As MySQL names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::Zlib => "zlib",
+            Algorithm::Zstd => "zstd",
+        }
+    }
 }
 
 /// How files travel.
@@ -195,6 +217,7 @@ struct File {
     require_secure_transport: bool,
     catalog: Option<Place>,
     storage: Option<Place>,
+    protocol_compression_algorithms: Option<Vec<Algorithm>>,
     external: External,
     secret_key_file: Option<PathBuf>,
     limits: Limits,
@@ -254,6 +277,9 @@ impl Config {
                 .unwrap_or(file.require_secure_transport),
             catalog: file.catalog,
             storage: file.storage,
+            protocol_compression_algorithms: file
+                .protocol_compression_algorithms
+                .unwrap_or_else(|| vec![Algorithm::Zlib, Algorithm::Zstd]),
             external: file.external,
             secret_key: overrides.secret_key,
             secret_key_file: file.secret_key_file,

@@ -399,6 +399,8 @@ pub enum Error {
     BadHandshake,
     /// A packet whose number is not the next one.
     OutOfOrder,
+    /// A compressed frame that can't be unpacked.
+    BadCompression,
     /// A statement that is not UTF-8.
     NotUtf8 {
         /// The first bytes that are not.
@@ -625,6 +627,7 @@ impl fmt::Display for Error {
             Error::MalformedPacket => f.write_str("Malformed communication packet"),
             Error::BadHandshake => f.write_str("Bad handshake"),
             Error::OutOfOrder => f.write_str("Got packets out of order"),
+            Error::BadCompression => f.write_str("Couldn't uncompress communication packet"),
             Error::NotUtf8 { bytes } => write!(f, "Invalid utf8mb4 character string: '{bytes}'"),
             Error::UnknownCommand { command } => write!(f, "Unknown command {command}"),
             Error::Shutdown => f.write_str("Server shutdown in progress"),
@@ -714,6 +717,7 @@ impl Error {
             Error::MalformedPacket => code(1835, "HY000"),
             Error::BadHandshake => code(1043, "08S01"),
             Error::OutOfOrder => code(1156, "08S01"),
+            Error::BadCompression => code(1157, "08S01"),
             Error::NotUtf8 { .. } => code(1300, "HY000"),
             Error::UnknownCommand { .. } => code(1047, "08S01"),
             Error::Shutdown => code(1053, "08S01"),
@@ -836,6 +840,7 @@ impl Error {
             | Error::MalformedPacket
             | Error::BadHandshake
             | Error::OutOfOrder
+            | Error::BadCompression
             | Error::NotUtf8 { .. }
             | Error::UnknownCommand { .. }
             | Error::Shutdown

@@ -19,10 +19,12 @@
 //! `main → { server, http } → session → statement → { sql, access, transfer } → stage → rows`, and
 //! [`error`] for all. No arrow turns back: a stage never sees SQL, a statement never sees a socket.
 //! [`client`] is the other end of the wire: it uses [`sql`]'s quoting and [`transfer`]'s names alone.
-//! [`tls`] knows nobody; `server` and `http` encrypt by it.
+//! [`tls`] and [`compressed`] know nobody; `server` and `http` encrypt by the one, `server` compresses
+//! by the other.
 
 pub mod access;
 pub mod client;
+pub mod compressed;
 pub mod config;
 pub mod error;
 pub mod http;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::audit;
 use crate::access::people::{Rights, ServerPrivilege, StagePrivilege};
+use crate::compressed::Compression;
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
@@ -128,6 +129,8 @@ pub struct Peer {
     pub local_files: bool,
     /// How the connection is encrypted, if it is.
     pub cipher: Option<Cipher>,
+    /// How the connection is compressed, if it is.
+    pub compression: Option<Compression>,
 }
 
 /// A statement that was prepared: what it needs and what it answers.

@@ -43,7 +43,7 @@ fn the_greeting_is_complete() {
     assert_eq!(greeting.plugin, "mysql_native_password");
     assert_eq!(greeting.salt.len(), 20);
     assert!(greeting.salt.iter().all(|byte| !matches!(byte, 0 | b'$' | 128..)));
-    assert_eq!(greeting.capabilities, 0x01BF_AA8F, "{:#010X}", greeting.capabilities);
+    assert_eq!(greeting.capabilities, 0x05BF_AAAF, "{:#010X}", greeting.capabilities);
     let other = Client::greeted(server.addr).expect("a greeting");
     assert_ne!(greeting.salt, other.greeting.salt);
     assert_eq!(other.greeting.connection_id, 2);

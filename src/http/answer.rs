@@ -98,6 +98,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::MalformedPacket
         | Error::BadHandshake
         | Error::OutOfOrder
+        | Error::BadCompression
         | Error::NotUtf8 { .. }
         | Error::UnknownCommand { .. }
         | Error::Disconnected { .. }

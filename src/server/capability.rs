@@ -2,6 +2,8 @@
 
 use std::ops::BitOr;
 
+use crate::config::Algorithm;
+
 /// A set of capabilities.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Capabilities(pub(super) u32);
@@ -11,6 +13,7 @@ impl Capabilities {
     pub(super) const FOUND_ROWS: Capabilities = Capabilities(1 << 1);
     pub(super) const LONG_FLAG: Capabilities = Capabilities(1 << 2);
     pub(super) const CONNECT_WITH_DB: Capabilities = Capabilities(1 << 3);
+    pub(super) const COMPRESS: Capabilities = Capabilities(1 << 5);
     pub(super) const LOCAL_FILES: Capabilities = Capabilities(1 << 7);
     pub(super) const PROTOCOL_41: Capabilities = Capabilities(1 << 9);
     pub(super) const SSL: Capabilities = Capabilities(1 << 11);
@@ -25,12 +28,15 @@ impl Capabilities {
     pub(super) const SESSION_TRACK: Capabilities = Capabilities(1 << 23);
     pub(super) const DEPRECATE_EOF: Capabilities = Capabilities(1 << 24);
 
+    /// Compression by zstd; the level stands at the end of the log-in.
+    pub(super) const ZSTD: Capabilities = Capabilities(1 << 26);
+
     /// The client shows how far a statement is. Not offered: in MySQL's greeting this bit is kept for
     /// something else. MariaDB's client says it to every server.
     pub(super) const PROGRESS: Capabilities = Capabilities(1 << 29);
 
-    /// What this server offers, with SSL where it has a certificate. Not compression, and not
-    /// QUERY_ATTRIBUTES, which would change the form of COM_QUERY. Connector/J needs MULTI_RESULTS for uploads, and mysql2
+    /// What this server offers in any case; SSL comes with a certificate, and compression where the
+    /// configuration allows it. Not QUERY_ATTRIBUTES, which would change the form of COM_QUERY. Connector/J needs MULTI_RESULTS for uploads, and mysql2
     /// reads the info of an OK packet right with SESSION_TRACK only.
     pub(super) const SERVER: Capabilities = Capabilities(
         Self::LONG_PASSWORD.0
@@ -50,6 +56,16 @@ impl Capabilities {
             | Self::SESSION_TRACK.0
             | Self::DEPRECATE_EOF.0,
     );
+
+    /// Compression in these ways.
+    pub(super) fn compression(algorithms: &[Algorithm]) -> Capabilities {
+        algorithms.iter().fold(Capabilities::default(), |all, algorithm| {
+            all | match algorithm {
+                Algorithm::Zlib => Self::COMPRESS,
+                Algorithm::Zstd => Self::ZSTD,
+            }
+        })
+    }
 
     /// Whether all of `others` are in here.
     pub(super) fn has(self, others: Capabilities) -> bool {

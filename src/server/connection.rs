@@ -9,7 +9,8 @@ use futures::FutureExt;
 use opensrv_mysql::{AsyncMysqlIntermediary, IntermediaryOptions};
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{Bounds, Encryption, GateHandle, Stream};
+use super::capability::Capabilities;
+use super::gate::{Bounds, GateHandle, Layers, Stream};
 use super::handshake::{SALT, salt};
 use super::prepared::Statements;
 use super::shim::Shim;
@@ -59,11 +60,13 @@ pub(super) async fn serve<S: Stream>(
         }
     };
     let bounds = Bounds::from(&instance.config.limits);
-    let encryption = Encryption {
+    let config = &instance.config;
+    let layers = Layers {
         tls: Some(Arc::clone(&instance.tls)),
-        required: instance.config.require_secure_transport,
+        tls_required: config.require_secure_transport,
+        compression: Capabilities::compression(&config.protocol_compression_algorithms),
     };
-    let gate = GateHandle::new(stream, bounds, encryption, stop.idle.child_token());
+    let gate = GateHandle::new(stream, bounds, layers, stop.idle.child_token());
     let mut connection = Connection {
         instance,
         id,

@@ -8,6 +8,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::capability::Capabilities;
 use super::packet::{Fields, HEADER, Header};
 use super::reply::AUTOCOMMIT;
+use crate::compressed::Compression;
+use crate::config::Algorithm;
 use crate::error::{Error, Result};
 
 /// The method that every client knows; the greeting offers it.
@@ -28,13 +30,12 @@ const MAX_CREDENTIAL: usize = 255;
 
 /// Completes the greeting that opensrv has written: it announces six capabilities, the character
 /// set `utf8_general_ci` and no status.
-pub(super) fn complete_greeting(payload: &mut [u8], tls: bool) -> Result<()> {
+pub(super) fn complete_greeting(payload: &mut [u8], offered: Capabilities) -> Result<()> {
     let unexpected = || Error::Internal { what: "opensrv's greeting has another form".to_owned() };
     let version_end = payload.iter().position(|&byte| byte == 0).ok_or_else(unexpected)?;
     // After the version: NUL, connection id (4), first part of the salt (8), filler (1).
     let fields = payload.get_mut(version_end + 14..version_end + 21).ok_or_else(unexpected)?;
-    let tls = if tls { Capabilities::SSL } else { Capabilities::default() };
-    let [low, low_high, high, high_high] = (Capabilities::SERVER | tls).0.to_le_bytes();
+    let [low, low_high, high, high_high] = offered.0.to_le_bytes();
     let [status, status_high] = AUTOCOMMIT.to_le_bytes();
     fields.copy_from_slice(&[low, low_high, CHARACTER_SET, status, status_high, high, high_high]);
     Ok(())
@@ -87,17 +88,19 @@ pub(super) struct HandshakeResponse {
     pub(super) plugin: String,
     /// `_client_name`, `program_name` ...
     pub(super) attributes: BTreeMap<String, String>,
+    /// How the connection becomes compressed, if it does.
+    pub(super) compression: Option<Compression>,
 }
 
 impl HandshakeResponse {
-    /// Reads the packet. Capabilities that the server did not offer are not believed, but for one.
-    pub(super) fn parse(payload: &[u8]) -> Result<HandshakeResponse> {
-        HandshakeResponse::read(payload).map_err(|error| {
+    /// Reads the packet. Capabilities that were not offered are not believed, but for one.
+    pub(super) fn parse(payload: &[u8], offered: Capabilities) -> Result<HandshakeResponse> {
+        HandshakeResponse::read(payload, offered).map_err(|error| {
             if matches!(error, Error::MalformedPacket) { Error::BadHandshake } else { error }
         })
     }
 
-    fn read(payload: &[u8]) -> Result<HandshakeResponse> {
+    fn read(payload: &[u8], offered: Capabilities) -> Result<HandshakeResponse> {
         let mut fields = Fields::of(payload);
         let wanted = match fields.clone().u32() {
             Ok(bits) => Capabilities(bits),
@@ -107,7 +110,7 @@ impl HandshakeResponse {
             return Err(unsupported("The protocol before MySQL 4.1", "use a newer client"));
         }
         fields.u32()?;
-        let capabilities = wanted.common(Capabilities::SERVER | Capabilities::PROGRESS);
+        let capabilities = wanted.common(offered | Capabilities::PROGRESS);
         let _largest_packet = fields.u32()?;
         let _character_set = fields.u8()?;
         let _filler = fields.take(23)?;
@@ -127,6 +130,7 @@ impl HandshakeResponse {
             response.database = database(&mut fields)?;
         }
         response.read_rest(&mut fields)?;
+        response.compression = compression(&mut fields, capabilities)?;
         Ok(response)
     }
 
@@ -166,6 +170,7 @@ impl HandshakeResponse {
             database: database(&mut fields)?,
             plugin: NATIVE_PASSWORD.to_owned(),
             attributes: self.attributes.clone(),
+            compression: self.compression,
         };
         if !fields.is_empty() {
             let _character_set = fields.u16()?;
@@ -220,6 +225,25 @@ fn auth_response<'a>(fields: &mut Fields<'a>, capabilities: Capabilities) -> Res
     }
 }
 
+/// A client may know both ways; zlib goes first, as with MySQL.
+fn compression(fields: &mut Fields<'_>, capabilities: Capabilities) -> Result<Option<Compression>> {
+    let zstd = match capabilities.has(Capabilities::ZSTD) {
+        true => Some(fields.u8()?),
+        false => None,
+    };
+    if capabilities.has(Capabilities::COMPRESS) {
+        let level = Compression::ZLIB_LEVEL;
+        return Ok(Some(Compression { algorithm: Algorithm::Zlib, level }));
+    }
+    match zstd {
+        Some(level @ 1..=Compression::MAX_ZSTD_LEVEL) => {
+            Ok(Some(Compression { algorithm: Algorithm::Zstd, level }))
+        }
+        Some(_) => Err(Error::MalformedPacket),
+        None => Ok(None),
+    }
+}
+
 fn database(fields: &mut Fields<'_>) -> Result<Option<String>> {
     let database = text(fields.until_nul_or_end())?;
     Ok((!database.is_empty()).then_some(database))
@@ -260,6 +284,11 @@ mod tests {
         out
     }
 
+    fn parse(payload: &[u8]) -> Result<HandshakeResponse> {
+        let both = Capabilities::compression(&[Algorithm::Zlib, Algorithm::Zstd]);
+        HandshakeResponse::parse(payload, Capabilities::SERVER | both)
+    }
+
     #[test]
     fn every_encoding_of_the_proof_is_read() {
         let base = Capabilities::PROTOCOL_41 | Capabilities::CONNECT_WITH_DB;
@@ -272,7 +301,7 @@ mod tests {
             let mut out = start(base | way);
             out.put_slice(bytes);
             out.put_slice(b"lake\0");
-            let response = HandshakeResponse::parse(&out).expect("understood");
+            let response = parse(&out).expect("understood");
             assert_eq!(response.auth_response, b"abc");
             assert_eq!(response.database.as_deref(), Some("lake"));
             assert_eq!(response.plugin, NATIVE_PASSWORD);
@@ -287,12 +316,12 @@ mod tests {
         put_lenenc_bytes(&mut pairs, b"_client_name");
         put_lenenc_bytes(&mut pairs, b"libmysql");
         put_lenenc_bytes(&mut out, &pairs);
-        let response = HandshakeResponse::parse(&out).expect("understood");
+        let response = parse(&out).expect("understood");
         assert_eq!(response.plugin, "caching_sha2_password");
         assert_eq!(response.attributes["_client_name"], "libmysql");
         assert_eq!(response.database, None);
         for end in 0..out.len() {
-            let _ = HandshakeResponse::parse(&out[..end]);
+            let _ = parse(&out[..end]);
         }
     }
 
@@ -302,7 +331,32 @@ mod tests {
         assert!(asks_for_tls(&out[..SSL_REQUEST]));
         assert!(!asks_for_tls(&out) && !asks_for_tls(&out[..SSL_REQUEST - 1]));
         assert!(!asks_for_tls(&start(Capabilities::PROTOCOL_41)[..SSL_REQUEST]));
-        let error = HandshakeResponse::parse(&out[..SSL_REQUEST]).expect_err("no user");
+        let error = parse(&out[..SSL_REQUEST]).expect_err("no user");
         assert!(matches!(error, Error::BadHandshake));
+    }
+
+    #[test]
+    fn zlib_goes_before_zstd_whose_level_is_the_last_byte() {
+        let base = Capabilities::PROTOCOL_41 | Capabilities::SECURE_CONNECTION;
+        let zlib = Some((Algorithm::Zlib, 6));
+        for (asked, level, expected) in [
+            (Capabilities::default(), &b""[..], Some(None)),
+            (Capabilities::COMPRESS, b"", Some(zlib)),
+            (Capabilities::COMPRESS | Capabilities::ZSTD, b"\x03", Some(zlib)),
+            (Capabilities::ZSTD, b"\x16", Some(Some((Algorithm::Zstd, 22)))),
+            (Capabilities::ZSTD, b"\0", None),
+            (Capabilities::ZSTD, b"\x17", None),
+            (Capabilities::ZSTD, b"", None),
+        ] {
+            let mut out = start(base | asked);
+            out.put_slice(b"\0");
+            out.put_slice(level);
+            let found = parse(&out).map(|response| response.compression);
+            let found = found.map(|way| way.map(|way| (way.algorithm, way.level)));
+            assert_eq!(found.ok(), expected, "{asked:?} {level:?}");
+            // What was not offered is not believed.
+            let plain = HandshakeResponse::parse(&out, Capabilities::SERVER).expect("understood");
+            assert_eq!(plain.compression, None);
+        }
     }
 }

@@ -149,6 +149,7 @@ impl<S: Stream> Connection<S> {
             attributes: client.attributes,
             local_files,
             cipher: self.gate.cipher(),
+            compression: client.compression,
         };
         let attributes = &peer.attributes;
         let cipher = peer.cipher.as_ref().map(|cipher| &cipher.suite);

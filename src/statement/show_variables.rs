@@ -53,6 +53,9 @@ pub fn status(session: &Session) -> Vec<(&'static str, String)> {
     let cipher = session.peer.cipher.as_ref();
     let suite = cipher.map(|cipher| cipher.suite.clone());
     let version = cipher.map(|cipher| cipher.version.to_owned());
+    let compression = session.peer.compression;
+    let algorithm = compression.map(|how| how.algorithm.name());
+    let level = compression.map_or(0, |how| how.level);
     let created = instance.last_connection_id.load(Ordering::Relaxed).to_string();
     let statements = instance.statements.load(Ordering::Relaxed).to_string();
     let processes = instance.processes.all();
@@ -62,6 +65,9 @@ pub fn status(session: &Session) -> Vec<(&'static str, String)> {
     vec![
         ("Aborted_clients", none()),
         ("Aborted_connects", none()),
+        ("Compression", if algorithm.is_some() { "ON" } else { "OFF" }.to_owned()),
+        ("Compression_algorithm", algorithm.unwrap_or("uncompressed").to_owned()),
+        ("Compression_level", level.to_string()),
         ("Connections", created.clone()),
         ("Open_files", none()),
         ("Open_tables", none()),

@@ -13,6 +13,7 @@ public class MariadbConnectorJ {
     static final String OTHER = System.getenv("STAGEWIRE_OTHER");
     static final String MISSING = System.getenv("STAGEWIRE_MISSING");
     static final String STAGE = System.getenv("STAGEWIRE_STAGE");
+    static final boolean COMPRESSED = System.getenv("COMPRESS") != null;
     static final String OPTIONS = System.getenv("STAGEWIRE_STAGE_OPTIONS");
 
     final Statement statement;
@@ -23,7 +24,7 @@ public class MariadbConnectorJ {
 
     public static void main(String[] arguments) throws Exception {
         String url = "jdbc:mariadb://" + System.getenv("STAGEWIRE_HOST") + ":" + System.getenv("STAGEWIRE_PORT") + "/";
-        try (Connection connection = DriverManager.getConnection(url + "?allowLocalInfile=true", "root", "");
+        try (Connection connection = DriverManager.getConnection(url + "?allowLocalInfile=true&useCompression=" + COMPRESSED, "root", "");
                 Statement statement = connection.createStatement()) {
             System.out.println("version " + connection.getMetaData().getDriverVersion());
             MariadbConnectorJ client = new MariadbConnectorJ(statement);
@@ -36,6 +37,10 @@ public class MariadbConnectorJ {
     }
 
     void up() throws SQLException {
+        try (ResultSet rows = statement.executeQuery("SHOW STATUS LIKE 'Compression_algorithm'")) {
+            rows.next();
+            expect("compression", rows.getString(2), COMPRESSED ? "zlib" : "uncompressed");
+        }
         statement.execute("CREATE STAGE " + STAGE + " " + OPTIONS);
         upload(FILE, "FALSE", "UPLOADED");
         expectListed(FILE);

@@ -8,6 +8,8 @@ import tempfile
 FILE, OTHER, MISSING, STAGE, OPTIONS = (
     os.environ["STAGEWIRE_" + name] for name in ("FILE", "OTHER", "MISSING", "STAGE", "STAGE_OPTIONS")
 )
+# Whether the connection is to be compressed, by zlib.
+COMPRESSED = bool(os.environ.get("COMPRESS"))
 HOST, PORT = os.environ["STAGEWIRE_HOST"], int(os.environ["STAGEWIRE_PORT"])
 
 
@@ -63,6 +65,8 @@ class Client:
             expect("contents by GET", found.hexdigest(), hashlib.sha256(file.read()).hexdigest())
 
     def up(self):
+        how = self.rows("SHOW STATUS LIKE 'Compression_algorithm'")[0]["Value"]
+        expect("compression", how, "zlib" if COMPRESSED else "uncompressed")
         self.rows(f"CREATE STAGE {STAGE} {OPTIONS}")
         self.upload(FILE, "UPLOADED")
         self.expect_listed(FILE)

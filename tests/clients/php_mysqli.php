@@ -11,7 +11,7 @@ echo 'version ', PHP_VERSION, "\n";
 mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
 $connection = mysqli_init();
 $connection->options(MYSQLI_OPT_LOCAL_INFILE, true);
-$connection->real_connect(getenv('STAGEWIRE_HOST'), 'root', '', null, (int) getenv('STAGEWIRE_PORT'));
+$connection->real_connect(getenv('STAGEWIRE_HOST'), 'root', '', null, (int) getenv('STAGEWIRE_PORT'), null, getenv('COMPRESS') ? MYSQLI_CLIENT_COMPRESS : 0);
 
 $upload = function (string $path, string $overwrite) use ($connection, $stage): void {
     $connection->query("LOAD DATA LOCAL INFILE '$path' INTO STAGE @$stage AUTO_COMPRESS=FALSE OVERWRITE=$overwrite");
@@ -43,6 +43,8 @@ function expect_error(callable $action): mysqli_sql_exception
 function up(): void
 {
     global $connection, $stage, $options, $file, $other, $missing, $upload, $expect_listed;
+    $how = $connection->query("SHOW STATUS LIKE 'Compression_algorithm'")->fetch_row()[1];
+    expect('compression', $how, getenv('COMPRESS') ?: 'uncompressed');
     $connection->query("CREATE STAGE $stage $options");
     $upload($file, 'FALSE');
     $expect_listed($file);

@@ -7,7 +7,7 @@ const path = require('node:path');
 
 const { STAGEWIRE_FILE: file, STAGEWIRE_OTHER: other, STAGEWIRE_MISSING: missing } = process.env;
 const { STAGEWIRE_STAGE: stage, STAGEWIRE_STAGE_OPTIONS: options } = process.env;
-const address = { host: process.env.STAGEWIRE_HOST, port: Number(process.env.STAGEWIRE_PORT), user: 'root' };
+const address = { host: process.env.STAGEWIRE_HOST, port: Number(process.env.STAGEWIRE_PORT), user: 'root', compress: !!process.env.COMPRESS };
 
 // `query` runs a statement and resolves to its rows or to the driver's form of an OK packet;
 // `missingFile` is the driver's error for a file that is not there, `several` whether it can be asked for
@@ -24,6 +24,8 @@ function steps(query, missingFile, several = false) {
 
   return {
     async up() {
+      const [{ Value: how }] = await query("SHOW STATUS LIKE 'Compression_algorithm'");
+      assert.strictEqual(how, process.env.COMPRESS ?? 'uncompressed');
       await query(`CREATE STAGE ${stage} ${options}`);
       await upload(file, 'FALSE');
       await expectListed(file);

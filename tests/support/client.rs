@@ -10,12 +10,13 @@ use rustls::ClientConfig;
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
-use super::line::Line;
+use super::line::{Line, Method};
 
 /// Capabilities, as in the manual's page "Capabilities Flags".
 pub mod cap {
     pub const LONG_PASSWORD: u32 = 1;
     pub const CONNECT_WITH_DB: u32 = 1 << 3;
+    pub const COMPRESS: u32 = 1 << 5;
     pub const LOCAL_FILES: u32 = 1 << 7;
     pub const PROTOCOL_41: u32 = 1 << 9;
     pub const SSL: u32 = 1 << 11;
@@ -26,6 +27,7 @@ pub mod cap {
     pub const PLUGIN_AUTH: u32 = 1 << 19;
     pub const CONNECT_ATTRS: u32 = 1 << 20;
     pub const DEPRECATE_EOF: u32 = 1 << 24;
+    pub const ZSTD: u32 = 1 << 26;
     pub const PROGRESS: u32 = 1 << 29;
 
     /// What most drivers say.
@@ -215,7 +217,18 @@ impl Client {
             None => proof(&options.plugin, &options.password, &self.greeting.salt),
         };
         self.write(&handshake_response(options, &answer));
-        self.prove(&options.password)
+        self.prove(&options.password)?;
+        let method = match self.capabilities {
+            both if both & cap::COMPRESS != 0 => Some(Method::Zlib),
+            zstd if zstd & cap::ZSTD != 0 => Some(Method::Zstd),
+            _ => None,
+        };
+        if let Some(method) = method {
+            let socket = self.stream.socket().try_clone().expect("a socket");
+            let line = std::mem::replace(&mut self.stream, Line::Plain(socket));
+            self.stream = line.compress(method);
+        }
+        Ok(())
     }
 
     /// COM_CHANGE_USER, by the same options.
@@ -306,6 +319,7 @@ impl Client {
     /// Sends a command.
     pub fn command(&mut self, payload: &[u8]) {
         self.sequence = 0;
+        self.stream.begin_command();
         self.write(payload);
     }
 
@@ -625,6 +639,9 @@ pub fn handshake_response(options: &Options, answer: &[u8]) -> Vec<u8> {
             put_lenenc(&mut pairs, value.as_bytes());
         }
         put_lenenc(&mut out, &pairs);
+    }
+    if capabilities & cap::ZSTD != 0 {
+        out.push(3);
     }
     out
 }

@@ -68,6 +68,13 @@ impl Inbound {
         });
     }
 
+    /// The number of the file's first packet may be 0, which else tells of another command.
+    pub(super) fn begins_with_zero(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.expected = 0;
+        }
+    }
+
     /// Whether a file was asked for and has not ended.
     pub(super) fn uploading(&self) -> bool {
         self.file.is_some()
@@ -176,7 +183,7 @@ mod tests {
         inbound.buffer.extend(packet(0, b"\x03next"));
         assert_eq!(inbound.next_piece(), Piece::Data(Bytes::from_static(b"one,two,three")));
         assert_eq!(inbound.next_piece(), Piece::End { newest: 5 });
-        assert!(matches!(inbound.next(99, 0), Arrival::Packet { .. }));
+        assert!(matches!(inbound.next(99, Some(0)), Arrival::Packet { .. }));
     }
 
     #[test]
@@ -199,7 +206,7 @@ mod tests {
     fn the_next_command_is_not_a_file() {
         let mut inbound = upload(&[packet(0, b"\x03SELECT 1")], false);
         assert_eq!(inbound.next_piece(), Piece::Declined);
-        assert!(matches!(inbound.next(99, 0), Arrival::Packet { .. }));
+        assert!(matches!(inbound.next(99, Some(0)), Arrival::Packet { .. }));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::file::Piece;
 use super::halves::{Reader, Writer};
-use super::{Bounds, Encryption, Gate, LOG_IN_LIMIT, Phase, Stream};
+use super::{Bounds, Gate, LOG_IN_LIMIT, Layers, Phase, Stream};
 use crate::error::{Error, Result};
 use crate::server::capability::Capabilities;
 use crate::server::command::Command;
@@ -40,10 +40,10 @@ impl<S: Stream> GateHandle<S> {
     pub(in crate::server) fn new(
         stream: S,
         bounds: Bounds,
-        encryption: Encryption,
+        layers: Layers,
         stop: CancellationToken,
     ) -> GateHandle<S> {
-        GateHandle(Arc::new(Mutex::new(Gate::new(stream, bounds, encryption, stop))))
+        GateHandle(Arc::new(Mutex::new(Gate::new(stream, bounds, layers, stop))))
     }
 
     /// What opensrv reads from and writes to.
@@ -58,7 +58,7 @@ impl<S: Stream> GateHandle<S> {
 
     /// How the stream is encrypted, if it is.
     pub(in crate::server) fn cipher(&self) -> Option<Cipher> {
-        self.0.lock().stream.cipher()
+        self.0.lock().stream.inner().cipher()
     }
 
     /// What both sides can do.
@@ -91,7 +91,7 @@ impl<S: Stream> GateHandle<S> {
 
     /// The certificate's, all zeros where there is none.
     pub(in crate::server) fn fingerprint(&self) -> [u8; 32] {
-        self.0.lock().encryption.tls.as_ref().map(|tls| tls.fingerprint()).unwrap_or_default()
+        self.0.lock().layers.tls.as_ref().map(|tls| tls.fingerprint()).unwrap_or_default()
     }
 
     /// Sets what the OK of the log-in says.
@@ -179,9 +179,14 @@ impl<S: Stream> GateHandle<S> {
                 Some("MariaDB connector/Node" | "aiomysql")
             );
             gate.inbound.begin_upload(expected, one_empty);
+            gate.stream.begin_file();
         }
         self.flush().await?;
         let mut gate = self.0.lock();
+        // Most clients number packets by frames.
+        if gate.stream.next_number() == Some(0) {
+            gate.inbound.begins_with_zero();
+        }
         let stalled = gate.bounds.stalled;
         gate.clock.restart(stalled);
         Ok(())
@@ -232,7 +237,7 @@ impl<S: Stream> GateHandle<S> {
         let mut waste = BytesMut::with_capacity(LOG_IN_LIMIT);
         loop {
             let read = |cx: &mut Context<'_>| {
-                poll_read_buf(Pin::new(&mut self.0.lock().stream), cx, &mut waste)
+                poll_read_buf(Pin::new(self.0.lock().stream.inner_mut()), cx, &mut waste)
             };
             if poll_fn(read).await? == 0 {
                 return Ok(());
@@ -252,7 +257,7 @@ impl<S: Stream> GateHandle<S> {
     ) -> Self {
         let stop = CancellationToken::new();
         let bounds = Bounds::from(limits);
-        let gate = GateHandle::new(stream, bounds, Encryption::default(), stop);
+        let gate = GateHandle::new(stream, bounds, Layers::default(), stop);
         {
             let mut inner = gate.0.lock();
             inner.client = client;

@@ -82,8 +82,8 @@ impl Inbound {
     }
 
     /// Takes the next payload of at most `limit` bytes, whose first packet has to have the number
-    /// `expected`.
-    pub(super) fn next(&mut self, limit: usize, expected: u8) -> Arrival {
+    /// `expected`, if any.
+    pub(super) fn next(&mut self, limit: usize, expected: Option<u8>) -> Arrival {
         loop {
             if self.skipping.is_some() {
                 return self.skip(limit);
@@ -91,8 +91,9 @@ impl Inbound {
             let Some(header) = Header::of(&self.buffer) else {
                 return Arrival::Missing(HEADER - self.buffer.len());
             };
-            let expected = self.partial.as_ref().map_or(expected, |p| p.next_sequence);
-            if header.sequence != expected {
+            let next = self.partial.as_ref().map(|p| p.next_sequence);
+            let right = expected.map(|first| next.unwrap_or(first));
+            if right.is_some_and(|right| header.sequence != right) {
                 return Arrival::OutOfOrder { sequence: header.sequence };
             }
             let so_far = self.partial.as_ref().map_or(0, |p| p.payload.len());
@@ -174,10 +175,12 @@ mod tests {
     fn two_packets_in_one_segment_come_one_by_one() {
         let mut inbound = inbound(&[packet(0, b"\x03a"), packet(0, b"\x03b")].concat());
         for expected in [b"\x03a", b"\x03b"] {
-            let Arrival::Packet { payload, .. } = inbound.next(99, 0) else { panic!("a packet") };
+            let Arrival::Packet { payload, .. } = inbound.next(99, Some(0)) else {
+                panic!("a packet")
+            };
             assert_eq!(payload, expected.as_slice());
         }
-        assert_eq!(inbound.next(99, 0), Arrival::Missing(HEADER));
+        assert_eq!(inbound.next(99, Some(0)), Arrival::Missing(HEADER));
         assert!(!inbound.in_the_middle());
     }
 
@@ -186,7 +189,8 @@ mod tests {
         for tail in [0, 1, 5] {
             let mut bytes = packet(0, &vec![b'x'; MAX_PAYLOAD]);
             bytes.extend(packet(1, &vec![b'y'; tail]));
-            let Arrival::Packet { sequence, payload } = inbound(&bytes).next(1 << 26, 0) else {
+            let Arrival::Packet { sequence, payload } = inbound(&bytes).next(1 << 26, Some(0))
+            else {
                 panic!("a packet");
             };
             assert_eq!((sequence, payload.len()), (1, MAX_PAYLOAD + tail));
@@ -199,16 +203,18 @@ mod tests {
         let mut bytes = packet(0, &[0; 30]);
         bytes.extend(packet(0, b"ok"));
         let mut large = inbound(&bytes);
-        assert_eq!(large.next(10, 0), Arrival::TooLarge { sequence: 0, dropped: true });
-        assert!(matches!(large.next(10, 0), Arrival::Packet { .. }));
+        assert_eq!(large.next(10, Some(0)), Arrival::TooLarge { sequence: 0, dropped: true });
+        assert!(matches!(large.next(10, Some(0)), Arrival::Packet { .. }));
         let mut huge = inbound(&packet(0, &[0; 41])[..HEADER]);
-        assert_eq!(huge.next(10, 0), Arrival::TooLarge { sequence: 0, dropped: false });
+        assert_eq!(huge.next(10, Some(0)), Arrival::TooLarge { sequence: 0, dropped: false });
     }
 
     #[test]
     fn an_announcement_costs_nothing() {
         let mut inbound = inbound(&Header { length: MAX_PAYLOAD - 1, sequence: 0 }.bytes());
-        let Arrival::Missing(missing) = inbound.next(1 << 26, 0) else { panic!("incomplete") };
+        let Arrival::Missing(missing) = inbound.next(1 << 26, Some(0)) else {
+            panic!("incomplete")
+        };
         assert!(inbound.room_for(missing).capacity() < 2 * COMMAND_ROOM);
     }
 }

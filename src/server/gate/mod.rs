@@ -8,7 +8,7 @@
 //! while opensrv waits for its `on_query` to return.
 //!
 //! All of a connection runs in one task, so the lock is never contended; it is never held over an
-//! await. The stream is any; TLS is below the gate, which only says when it begins.
+//! await. The stream is any; compression and, below it, TLS are below the gate, which only says when they begin.
 
 mod clock;
 mod file;
@@ -34,10 +34,12 @@ pub(super) use self::halves::Writer;
 pub(super) use self::handle::GateHandle;
 use self::inbound::{Arrival, Inbound};
 use self::outbound::Outbound;
+use super::capability::Capabilities;
 use super::command::Command;
 use super::handshake::{self, HandshakeResponse};
 use super::packet::HEADER;
 use super::reply;
+use crate::compressed::{Compressed, Compression};
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::tls::{Tls, Wire};
@@ -78,13 +80,23 @@ impl From<&Limits> for Bounds {
     }
 }
 
-/// Whether and how a connection becomes encrypted.
+/// What a connection may go through, between the packets and the socket.
 #[derive(Clone, Default)]
-pub(super) struct Encryption {
+pub(super) struct Layers {
     /// With this certificate; `None` offers no encryption.
     pub(super) tls: Option<Arc<Tls>>,
-    /// Clients that go without are refused.
-    pub(super) required: bool,
+    /// Clients that go without encryption are refused.
+    pub(super) tls_required: bool,
+    /// Capabilities that stand for ways to compress.
+    pub(super) compression: Capabilities,
+}
+
+impl Layers {
+    /// All that the greeting offers.
+    fn offered(&self) -> Capabilities {
+        let tls = self.tls.as_ref().map(|_| Capabilities::SSL).unwrap_or_default();
+        Capabilities::SERVER | self.compression | tls
+    }
 }
 
 /// Where a connection stands.
@@ -106,10 +118,12 @@ enum Phase {
 
 /// One connection's packets. Shared by its two halves and the shim.
 pub(super) struct Gate<S> {
-    stream: Wire<S>,
+    stream: Compressed<Wire<S>>,
+    /// How the stream becomes compressed once the log-in is over.
+    compression: Option<Compression>,
     /// Whether the stream has taken bytes that it may not have sent.
     unsent: bool,
-    encryption: Encryption,
+    layers: Layers,
     inbound: Inbound,
     outbound: Outbound,
     phase: Phase,
@@ -134,11 +148,12 @@ pub(super) struct Gate<S> {
 }
 
 impl<S: Stream> Gate<S> {
-    fn new(stream: S, bounds: Bounds, encryption: Encryption, stop: CancellationToken) -> Gate<S> {
+    fn new(stream: S, bounds: Bounds, layers: Layers, stop: CancellationToken) -> Gate<S> {
         Gate {
-            stream: Wire::Plain(stream),
+            stream: Compressed::new(Wire::Plain(stream)),
+            compression: None,
             unsent: false,
-            encryption,
+            layers,
             inbound: Inbound::default(),
             outbound: Outbound::default(),
             phase: Phase::Greeting,
@@ -169,6 +184,11 @@ impl<S: Stream> Gate<S> {
         self.outbound.clear();
         self.command = None;
         kind.into()
+    }
+
+    /// Nothing more can be read. Who was refused still gets to know why.
+    fn unreadable(&mut self, kind: io::ErrorKind) -> io::Error {
+        if self.refused { kind.into() } else { self.broken(kind) }
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -214,7 +234,7 @@ impl<S: Stream> Gate<S> {
 
     /// Reads some bytes, of which `missing` are known to come. `false` at the stream's end.
     fn poll_fill(&mut self, cx: &mut Context<'_>, missing: usize) -> Poll<io::Result<bool>> {
-        if matches!(self.phase, Phase::Broken) {
+        if matches!(self.phase, Phase::Broken) || self.refused {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let room = match self.inbound.uploading() {
@@ -227,7 +247,13 @@ impl<S: Stream> Gate<S> {
                 self.restart_clock(self.bounds.stalled);
                 Poll::Ready(Ok(true))
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.broken(error.kind()))),
+            Poll::Ready(Err(error)) => {
+                match self.stream.take_fault() {
+                    Some(fault) => self.refuse(&fault),
+                    None => drop(self.broken(error.kind())),
+                }
+                Poll::Ready(Err(error))
+            }
             Poll::Pending => {
                 ready!(self.clock.poll(cx));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -235,13 +261,15 @@ impl<S: Stream> Gate<S> {
         }
     }
 
-    /// Reads one whole payload; `None` when there is none and the phase says so.
+    /// Reads one whole payload; `None` when there is none and the phase says so. Below compression
+    /// nobody numbers packets in one way, and MySQL looks at the numbers of the frames alone.
     fn poll_payload(
         &mut self,
         cx: &mut Context<'_>,
         limit: usize,
         expected: u8,
     ) -> Poll<io::Result<Option<Result<Bytes>>>> {
+        let expected = (!self.stream.is_compressed()).then_some(expected);
         loop {
             let missing = match self.inbound.next(limit, expected) {
                 Arrival::Missing(missing) => missing,
@@ -275,7 +303,7 @@ impl<S: Stream> Gate<S> {
                 }
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(%error, "nothing comes from the client");
-                    self.broken(error.kind());
+                    self.unreadable(error.kind());
                     return Poll::Ready(Ok(None));
                 }
                 Poll::Pending => {
@@ -305,9 +333,11 @@ impl<S: Stream> Gate<S> {
             if self.begin_encryption(&payload) {
                 continue;
             }
-            let response = payload.and_then(|payload| HandshakeResponse::parse(&payload));
+            let offered = self.layers.offered();
+            let response = payload.and_then(|payload| HandshakeResponse::parse(&payload, offered));
             match response {
-                Ok(response) if self.stream.is_secure() || !self.encryption.required => {
+                Ok(response) if self.stream.inner().is_secure() || !self.layers.tls_required => {
+                    self.compression = response.compression;
                     self.handed = response.normalised();
                     self.client = response;
                     self.phase = Phase::Deciding;
@@ -329,24 +359,38 @@ impl<S: Stream> Gate<S> {
     /// nothing but its own handshake.
     fn begin_encryption(&mut self, payload: &Result<Bytes>) -> bool {
         let asked = payload.as_ref().is_ok_and(|payload| handshake::asks_for_tls(payload));
-        let first = !self.stream.is_secure();
-        match &self.encryption.tls {
+        let first = !self.stream.inner().is_secure();
+        match &self.layers.tls {
             Some(tls) if asked && first => {
-                self.stream.encrypt(tls, std::mem::take(&mut self.inbound.buffer).freeze());
+                let ahead = std::mem::take(&mut self.inbound.buffer).freeze();
+                self.stream.inner_mut().encrypt(tls, ahead);
                 true
             }
             Some(_) | None => false,
         }
     }
 
+    /// Compresses the stream, if the client has asked for that, now that it has read that it is in.
+    fn begin_compression(&mut self) -> io::Result<()> {
+        match self.compression.take() {
+            Some(how) => {
+                let ahead = std::mem::take(&mut self.inbound.buffer);
+                self.stream.compress(how, &ahead)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Reads one command, after the answer to the last has been sent.
     fn poll_command(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_flush(cx))?;
+        self.begin_compression()?;
         if let Phase::Commands { waiting } = &mut self.phase
             && !*waiting
         {
             *waiting = true;
             self.inbound.settle();
+            self.stream.begin_command();
             let time = match self.inbound.in_the_middle() {
                 true => self.bounds.stalled,
                 false => self.bounds.idle,
@@ -398,7 +442,7 @@ impl<S: Stream> Gate<S> {
                     self.blocked = false;
                     self.inbound.upload_is_over();
                 }
-                Err(error) => return Poll::Ready(Err(self.broken(error.kind()))),
+                Err(error) => return Poll::Ready(Err(self.unreadable(error.kind()))),
             }
         }
     }
@@ -431,7 +475,7 @@ impl<S: Stream> Gate<S> {
     fn greet(&mut self) -> Result<()> {
         let mut greeting = std::mem::take(&mut self.greeting);
         greeting.advance(HEADER.min(greeting.len()));
-        handshake::complete_greeting(&mut greeting, self.encryption.tls.is_some())?;
+        handshake::complete_greeting(&mut greeting, self.layers.offered())?;
         self.packet(|out| out.put_slice(&greeting));
         self.phase = Phase::LogIn;
         Ok(())
