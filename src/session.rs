@@ -151,6 +151,17 @@ impl Prepared {
     }
 }
 
+/// What a session tells of its changes, as far as its client wants to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The database that is in use from now on; empty for none.
+    pub database: Option<String>,
+    /// System variables that were set, with their values.
+    pub variables: Vec<(&'static str, String)>,
+    /// Whether anything has changed at all.
+    pub state: bool,
+}
+
 /// One connection's state.
 pub struct Session {
     /// What all sessions share.
@@ -177,6 +188,10 @@ pub struct Session {
     seat: Seat,
     /// Its temporary stages. They hide others of the same name.
     temporary: Vec<Arc<Definition>>,
+    /// Whether the database was chosen since [`Session::take_changes`], be it the same.
+    database_set: bool,
+    /// Whether a temporary stage was made, changed or dropped since then.
+    temporary_set: bool,
 }
 
 impl Session {
@@ -198,6 +213,8 @@ impl Session {
             found_rows: 0,
             seat,
             temporary: Vec::new(),
+            database_set: false,
+            temporary_set: false,
         }
     }
 
@@ -300,6 +317,7 @@ impl Session {
         }
         self.database = Some(if own { name.to_lowercase() } else { name.to_owned() });
         self.seat.uses(self.database.as_deref());
+        self.database_set = true;
         Ok(())
     }
 
@@ -308,6 +326,34 @@ impl Session {
         let database = self.database.as_deref().ok_or(Error::NoDatabase)?;
         let columns = World::of_server(self).await?.columns(database, table);
         columns.ok_or_else(|| Error::UnknownTable { name: format!("{database}.{table}") })
+    }
+
+    /// What has changed since the last call, as far as `session_track_...` says that the client wants
+    /// to know. Source: the manual's page "Server Tracking of Client Session State".
+    pub fn take_changes(&mut self) -> Changes {
+        let (any, set) = self.variables.take_set();
+        let database_set = std::mem::take(&mut self.database_set);
+        let temporary_set = std::mem::take(&mut self.temporary_set);
+        if !any && !database_set && !temporary_set {
+            return Changes::default();
+        }
+        let tracks = |name| self.variables.shown(self, name).unwrap_or_default();
+        let tracked = tracks("session_track_system_variables");
+        let is_tracked = |name: &str| {
+            let mut names = tracked.split(',').map(str::trim);
+            names.any(|known| known == "*" || known.eq_ignore_ascii_case(name))
+        };
+        let database = self.database.clone().unwrap_or_default();
+        let wanted = database_set && tracks("session_track_schema") == "ON";
+        Changes {
+            database: wanted.then_some(database),
+            variables: set
+                .into_iter()
+                .filter(|name| is_tracked(name))
+                .map(|name| (name, tracks(name)))
+                .collect(),
+            state: tracks("session_track_state_change") == "ON",
+        }
     }
 
     /// Whether `autocommit` is on.
@@ -450,6 +496,7 @@ impl Session {
         how: IfExists,
     ) -> Result<Created> {
         let name = definition.name.clone();
+        self.temporary_set = true;
         if !self.instance.stages.database_exists(&name.database).await? {
             return Err(Error::UnknownDatabase { name: name.database });
         }
@@ -517,6 +564,7 @@ impl Session {
         match self.temporary.iter().position(|definition| definition.name == *name) {
             Some(index) => {
                 let definition = self.temporary.remove(index);
+                self.temporary_set = true;
                 self.instance.stages.remove_files_of(&definition).await
             }
             None => {
@@ -554,6 +602,7 @@ impl Session {
     pub async fn database_dropped(&mut self, name: &str) {
         if self.database.as_deref() == Some(name) {
             self.database = None;
+            self.database_set = true;
         }
         let all = std::mem::take(&mut self.temporary);
         let (gone, kept): (Vec<_>, Vec<_>) =

@@ -776,3 +776,103 @@ fn noise_hurts_only_its_own_connection() {
     ping(&mut Client::connect(server.addr));
     server.stop();
 }
+
+/// What an OK says besides: its status, and what has changed in the session.
+fn told(client: &mut Client, sql: &str) -> (u16, Vec<u8>) {
+    let mut command = vec![0x03];
+    command.extend_from_slice(sql.as_bytes());
+    client.command(&command);
+    status_and_rest(&client.read())
+}
+
+fn status_and_rest(ok: &[u8]) -> (u16, Vec<u8>) {
+    assert_eq!(ok[..3], [0, 0, 0], "an OK packet");
+    (u16::from_le_bytes([ok[3], ok[4]]), ok[7..].to_vec())
+}
+
+/// Blocks of the state, with the empty info before them and their length.
+fn blocks(blocks: &[&[u8]]) -> Vec<u8> {
+    let all = blocks.concat();
+    [&[0, u8::try_from(all.len()).expect("short")], &all[..]].concat()
+}
+
+#[test]
+fn changes_of_the_session_are_told() {
+    const CHANGED: u16 = 0x4002;
+    let server = Server::start();
+    let capabilities = cap::USUAL | cap::SESSION_TRACK;
+    let tracking = Options { capabilities, ..Options::default() };
+    let mut client = Client::with(server.addr, &tracking).expect("a log-in");
+    // Whether it has changed or not.
+    let default = blocks(&[b"\x01\x08\x07default"]);
+    assert_eq!(told(&mut client, "USE default"), (CHANGED, default.clone()));
+    client.command(b"\x02default");
+    assert_eq!(status_and_rest(&client.read()), (CHANGED, default.clone()));
+    assert_eq!(
+        told(&mut client, "SET autocommit = 0"),
+        (0x4000, blocks(&[b"\0\x0F\x0Aautocommit\x03OFF"]))
+    );
+    assert_eq!(
+        told(&mut client, "SET autocommit = 1"),
+        (CHANGED, blocks(&[b"\0\x0E\x0Aautocommit\x02ON"]))
+    );
+    let names = blocks(&[
+        b"\0\x1D\x14character_set_client\x07utf8mb4",
+        b"\0\x21\x18character_set_connection\x07utf8mb4",
+        b"\0\x1E\x15character_set_results\x07utf8mb4",
+    ]);
+    assert_eq!(told(&mut client, "SET NAMES utf8mb4"), (CHANGED, names));
+    let zone = blocks(&[b"\0\x11\x09time_zone\x06+02:00"]);
+    assert_eq!(told(&mut client, "SET time_zone = '+02:00'"), (CHANGED, zone));
+    // What is not tracked is not told, and neither is what has failed.
+    assert_eq!(told(&mut client, "SET sql_mode = ''"), (2, vec![]));
+    assert_eq!(told(&mut client, "SET @a = 1"), (2, vec![]));
+    assert!(matches!(&client.query("USE nowhere")[..], [Response::Err(_)]));
+    assert!(matches!(&client.query("SET time_zone = '+01:00', x = 1")[..], [Response::Err(_)]));
+    ping(&mut client);
+    // What is tracked is the client's to say: MariaDB's ODBC driver asks for these.
+    let isolation = "SET session_track_schema = OFF, \
+        session_track_system_variables = 'autocommit, transaction_isolation'";
+    assert_eq!(told(&mut client, isolation), (2, vec![]));
+    assert_eq!(told(&mut client, "USE default"), (2, vec![]));
+    let level = blocks(&[b"\0\x27\x15transaction_isolation\x10READ-UNCOMMITTED"]);
+    let set = "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED";
+    assert_eq!(told(&mut client, set), (CHANGED, level));
+    let all = "SET session_track_system_variables = '*'";
+    let star = blocks(&[b"\0\x21\x1Esession_track_system_variables\x01*"]);
+    assert_eq!(told(&mut client, all), (CHANGED, star));
+    // Whether anything has changed at all.
+    client.query("SET session_track_system_variables = '', session_track_state_change = ON");
+    for sql in ["SET @a = 1", "SET sql_mode = ''", "CREATE TEMPORARY STAGE t", "DROP STAGE t"] {
+        assert_eq!(told(&mut client, sql), (CHANGED, blocks(&[b"\x02\x02\x011"])), "{sql}");
+    }
+    assert_eq!(told(&mut client, "DROP STAGE IF EXISTS t").0, 2);
+    // A database that is gone is none.
+    client.query("SET session_track_schema = ON, session_track_state_change = OFF");
+    client.query("CREATE DATABASE d");
+    assert_eq!(told(&mut client, "USE d"), (CHANGED, blocks(&[b"\x01\x02\x01d"])));
+    assert_eq!(told(&mut client, "DROP DATABASE d"), (CHANGED, blocks(&[b"\x01\x01\0"])));
+    // A new session tracks what every new one does, and a log-in tells nothing.
+    client.command(b"\x1F");
+    assert_eq!(client.read(), OK);
+    assert_eq!(told(&mut client, "USE default"), (CHANGED, default));
+    // Each of several answers tells its own.
+    client.command(b"\x03SET autocommit = 1; SET @a = 1; USE default");
+    for (status, some) in [(0x400A, true), (0x000A, false), (0x4002, true)] {
+        let (found, rest) = status_and_rest(&client.read());
+        assert_eq!((found, !rest.is_empty()), (status, some));
+    }
+    client
+        .change_user(&Options { database: Some("default".to_owned()), ..tracking })
+        .expect("the same user");
+    ping(&mut client);
+}
+
+#[test]
+fn who_cannot_read_changes_is_not_told_of_any() {
+    let server = Server::start();
+    let mut client = Client::connect(server.addr);
+    for sql in ["USE default", "SET NAMES utf8mb4", "SET autocommit = 1"] {
+        assert_eq!(told(&mut client, sql), (2, vec![]), "{sql}");
+    }
+}

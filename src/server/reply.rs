@@ -14,13 +14,16 @@ use super::packet::{put_lenenc, put_lenenc_bytes};
 use super::values::{put_binary_row, put_text_row};
 use crate::error::{Error, Result};
 use crate::rows::{Column, Done, Outcome, Row, RowStream, Type};
-use crate::session::{Prepared, Progress};
+use crate::session::{Changes, Prepared, Progress};
 
 /// `SERVER_STATUS_AUTOCOMMIT`
 pub(super) const AUTOCOMMIT: u16 = 0x0002;
 
 /// `SERVER_MORE_RESULTS_EXISTS`
 const MORE_RESULTS: u16 = 0x0008;
+
+/// `SERVER_SESSION_STATE_CHANGED`
+const STATE_CHANGED: u16 = 0x4000;
 
 /// How rows are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +39,14 @@ pub(super) struct Reply<'g, S> {
     gate: &'g GateHandle<S>,
     capabilities: Capabilities,
     status: u16,
+    changes: Changes,
 }
 
 impl<'g, S: Stream> Reply<'g, S> {
     /// To the client of this gate.
     pub(super) fn new(gate: &'g GateHandle<S>) -> Reply<'g, S> {
-        Reply { gate, capabilities: gate.capabilities(), status: AUTOCOMMIT }
+        let (capabilities, changes) = (gate.capabilities(), Changes::default());
+        Reply { gate, capabilities, status: AUTOCOMMIT, changes }
     }
 
     /// Says what the session's `autocommit` is: drivers believe the answers, not the variable.
@@ -52,6 +57,14 @@ impl<'g, S: Stream> Reply<'g, S> {
     /// Says whether the answer to another statement follows.
     pub(super) fn more(self, more: bool) -> Reply<'g, S> {
         self.with(MORE_RESULTS, more)
+    }
+
+    /// Tells what has changed in the session, to a client that understands it.
+    pub(super) fn changes(self, changes: Changes) -> Reply<'g, S> {
+        match self.capabilities.has(Capabilities::SESSION_TRACK) {
+            true => Reply { changes, ..self },
+            false => self,
+        }
     }
 
     fn with(self, flag: u16, on: bool) -> Reply<'g, S> {
@@ -82,7 +95,7 @@ impl<'g, S: Stream> Reply<'g, S> {
 
     /// An OK packet.
     pub(super) fn ok(&self, done: &Done) {
-        self.gate.packet(|out| put_ok(out, 0x00, done, self.status));
+        self.gate.packet(|out| put_ok(out, 0x00, done, self.status, &self.changes));
     }
 
     /// An ERR packet.
@@ -199,7 +212,8 @@ impl<'g, S: Stream> Reply<'g, S> {
 
     fn end_of_rows(&self) {
         if self.capabilities.has(Capabilities::DEPRECATE_EOF) {
-            self.gate.packet(|out| put_ok(out, 0xFE, &Done::default(), self.status));
+            let (done, changes) = (Done::default(), Changes::default());
+            self.gate.packet(|out| put_ok(out, 0xFE, &done, self.status, &changes));
         } else {
             self.gate.packet(|out| put_eof(out, self.status));
         }
@@ -208,15 +222,40 @@ impl<'g, S: Stream> Reply<'g, S> {
 
 /// Source: "OK_Packet". The info has its length before it, whatever that page says of clients
 /// without SESSION_TRACK: so do real servers, and Connector/C fails without.
-fn put_ok(out: &mut BytesMut, header: u8, done: &Done, status: u16) {
+fn put_ok(out: &mut BytesMut, header: u8, done: &Done, status: u16, changes: &Changes) {
+    let told = *changes != Changes::default();
     out.put_u8(header);
     put_lenenc(out, done.affected);
     put_lenenc(out, 0);
-    out.put_u16_le(status);
+    out.put_u16_le(if told { status | STATE_CHANGED } else { status });
     // No warnings, else some clients ask for them after every statement.
     out.put_u16_le(0);
-    if !done.info.is_empty() {
+    if told || !done.info.is_empty() {
         put_lenenc_bytes(out, done.info.as_bytes());
+    }
+    if told {
+        let mut blocks = BytesMut::new();
+        put_changes(&mut blocks, changes);
+        put_lenenc_bytes(out, &blocks);
+    }
+}
+
+/// Source: "Session State Information".
+fn put_changes(out: &mut BytesMut, changes: &Changes) {
+    let mut block = |kind: u8, texts: &[&str]| {
+        let mut data = BytesMut::new();
+        texts.iter().for_each(|text| put_lenenc_bytes(&mut data, text.as_bytes()));
+        out.put_u8(kind);
+        put_lenenc_bytes(out, &data);
+    };
+    for (name, value) in &changes.variables {
+        block(0, &[name, value]);
+    }
+    if let Some(database) = &changes.database {
+        block(1, &[database]);
+    }
+    if changes.state {
+        block(2, &["1"]);
     }
 }
 
@@ -340,9 +379,28 @@ mod tests {
     #[test]
     fn an_ok_has_the_length_of_its_info() {
         let done = Done { affected: 300, info: "1 file".to_owned() };
-        let packet = bytes(|out| put_ok(out, 0, &done, AUTOCOMMIT));
+        let none = Changes::default();
+        let packet = bytes(|out| put_ok(out, 0, &done, AUTOCOMMIT, &none));
         assert_eq!(packet, b"\0\xFC\x2C\x01\0\x02\0\0\0\x061 file");
-        assert_eq!(bytes(|out| put_ok(out, 0xFE, &Done::default(), 2)), b"\xFE\0\0\x02\0\0\0");
+        assert_eq!(
+            bytes(|out| put_ok(out, 0xFE, &Done::default(), 2, &none)),
+            b"\xFE\0\0\x02\0\0\0"
+        );
+    }
+
+    #[test]
+    fn an_ok_tells_what_has_changed() {
+        let mut changes = Changes { database: Some("db".to_owned()), ..Changes::default() };
+        let packet = |changes: &Changes, info: &str| {
+            let done = Done { affected: 0, info: info.to_owned() };
+            bytes(|out| put_ok(out, 0, &done, AUTOCOMMIT, changes))
+        };
+        assert_eq!(packet(&changes, ""), b"\0\0\0\x02\x40\0\0\0\x05\x01\x03\x02db");
+        changes.variables = vec![("autocommit", "OFF".to_owned())];
+        changes.state = true;
+        let all =
+            b"\0\0\0\x02\x40\0\0\x01x\x1A\0\x0F\x0Aautocommit\x03OFF\x01\x03\x02db\x02\x02\x011";
+        assert_eq!(packet(&changes, "x"), all);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::upload::Client;
 use crate::error::{Error, Result};
 use crate::instance::SERVER_VERSION;
 use crate::rows::{Done, Outcome};
-use crate::session::{Peer, Session};
+use crate::session::{Changes, Peer, Session};
 
 /// Bytes of a text that are shown of what is not UTF-8.
 const SHOWN_BYTES: usize = 6;
@@ -163,6 +163,8 @@ impl<S: Stream> Connection<S> {
             self.gate.refuse(&error);
             return self.gate.flush().await;
         }
+        // The client knows what it has asked for.
+        let _ = session.take_changes();
         Reply::new(&self.gate).ok(&Done { affected: 0, info: self.gate.take_welcome() });
         self.gate.admit();
         Ok(())
@@ -226,7 +228,10 @@ impl<S: Stream> Connection<S> {
         };
         match done {
             // After it: COM_RESET_CONNECTION may have changed it.
-            Ok(()) => reply.autocommit(session.autocommit()).ok(&Done::default()),
+            Ok(()) => {
+                let changes = session.take_changes();
+                reply.autocommit(session.autocommit()).changes(changes).ok(&Done::default());
+            }
             Err(error) => reply.err(&error),
         }
         Ok(())
@@ -255,6 +260,7 @@ impl<S: Stream> Connection<S> {
             }
             let reply = Reply::new(&self.gate);
             let reply = reply.autocommit(session.autocommit()).more(!rest.is_empty());
+            let reply = reply.changes(changes(session, &outcome));
             if !reply.outcome(outcome, Protocol::Text).await? || rest.is_empty() {
                 return Ok(());
             }
@@ -283,8 +289,17 @@ impl<S: Stream> Connection<S> {
             Err(error) => Err(error),
         };
         let reply = Reply::new(&self.gate).autocommit(session.autocommit());
+        let reply = reply.changes(changes(session, &outcome));
         reply.outcome(outcome, Protocol::Binary).await?;
         Ok(())
+    }
+}
+
+/// What an OK tells of the session. Behind anything else it waits for the next OK.
+fn changes(session: &mut Session, outcome: &Result<Outcome>) -> Changes {
+    match outcome {
+        Ok(Outcome::Done(_)) => session.take_changes(),
+        Ok(Outcome::Rows { .. } | Outcome::Nothing) | Err(_) => Changes::default(),
     }
 }
 

@@ -15,6 +15,10 @@ run(async (phase) => {
   try {
     const query = async (sql) => (await connection.query(sql))[0];
     await steps(query, { errno: 1017 }, true)[phase]();
+    // What has changed in the session is told behind each statement.
+    const changes = async (sql) => (await query(sql)).stateChanges;
+    assert.strictEqual((await changes('USE default')).schema, 'default');
+    assert.strictEqual((await changes('SET autocommit = 0')).systemVariables.autocommit, 'OFF');
     // The driver would hang for ever if a prepared statement were answered with a request for a file.
     await assert.rejects(connection.execute(`PUT 'file://${file}' @${stage}`), { errno: 1295 });
   } finally {

@@ -26,6 +26,7 @@ pub mod cap {
     pub const MULTI_RESULTS: u32 = 1 << 17;
     pub const PLUGIN_AUTH: u32 = 1 << 19;
     pub const CONNECT_ATTRS: u32 = 1 << 20;
+    pub const SESSION_TRACK: u32 = 1 << 23;
     pub const DEPRECATE_EOF: u32 = 1 << 24;
     pub const ZSTD: u32 = 1 << 26;
     pub const PROGRESS: u32 = 1 << 29;

@@ -3,7 +3,7 @@
 
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 
@@ -27,6 +27,10 @@ pub enum Scope {
 pub struct Variables {
     system: BTreeMap<&'static str, Value>,
     user: BTreeMap<String, Value>,
+    /// The system variables that were set since [`Variables::take_set`], be it to what they were.
+    set: BTreeSet<&'static str>,
+    /// Whether a user variable was.
+    user_set: bool,
 }
 
 impl Variables {
@@ -80,6 +84,7 @@ impl Variables {
             Some(value) => self.put(variable.name, value),
             None => {
                 self.system.remove(variable.name);
+                self.set.insert(variable.name);
             }
         }
         Ok(())
@@ -106,11 +111,13 @@ impl Variables {
             self.system.insert(twin, value.clone());
         }
         self.system.insert(name, value);
+        self.set.insert(name);
     }
 
     /// `SET @name = value`
     pub fn set_user(&mut self, name: &str, value: Value) {
         self.user.insert(name.to_lowercase(), value);
+        self.user_set = true;
     }
 
     /// `SET NAMES charset COLLATE collation`
@@ -126,9 +133,22 @@ impl Variables {
         }
         for name in ["character_set_client", "character_set_connection", "character_set_results"] {
             self.system.insert(name, charset.name.into());
+            self.set.insert(name);
         }
         self.system.insert("collation_connection", collation.into());
         Ok(())
+    }
+
+    /// Whether any variable was set since the last call, and which system variables.
+    pub fn take_set(&mut self) -> (bool, BTreeSet<&'static str>) {
+        let set = std::mem::take(&mut self.set);
+        let any = std::mem::take(&mut self.user_set) || !set.is_empty();
+        (any, set)
+    }
+
+    /// The value of a system variable in a session, as `SHOW VARIABLES` shows it.
+    pub fn shown(&self, session: &Session, name: &str) -> Result<String> {
+        Ok(self.text(session, Scope::Session, find(name)?))
     }
 
     /// Every variable of a scope with its value as `SHOW VARIABLES` shows it.
@@ -136,17 +156,18 @@ impl Variables {
         VARIABLES
             .iter()
             .filter(|variable| scope == Scope::Session || variable.scopes != Scopes::Session)
-            .map(|variable| {
-                let text = match (variable.kind, self.value(session, scope, variable)) {
-                    (Kind::Flag, Value::Int(0)) => "OFF".to_owned(),
-                    (Kind::Flag, _) => "ON".to_owned(),
-                    (_, Value::Null) => String::new(),
-                    (Kind::Seconds, Value::Double(seconds)) => format!("{seconds:.6}"),
-                    (_, value) => value.to_string(),
-                };
-                (variable.name, text)
-            })
+            .map(|variable| (variable.name, self.text(session, scope, variable)))
             .collect()
+    }
+
+    fn text(&self, session: &Session, scope: Scope, variable: &Variable) -> String {
+        match (variable.kind, self.value(session, scope, variable)) {
+            (Kind::Flag, Value::Int(0)) => "OFF".to_owned(),
+            (Kind::Flag, _) => "ON".to_owned(),
+            (_, Value::Null) => String::new(),
+            (Kind::Seconds, Value::Double(seconds)) => format!("{seconds:.6}"),
+            (_, value) => value.to_string(),
+        }
     }
 
     fn value(&self, session: &Session, scope: Scope, variable: &Variable) -> Value {

@@ -369,7 +369,10 @@ pub(super) const VARIABLES: &[Variable] = &[
     one_of("session_track_gtids", "OFF", &["OFF", "OWN_GTID", "ALL_GTIDS"]),
     flag("session_track_schema", true),
     flag("session_track_state_change", false),
-    text("session_track_system_variables", ""),
+    text(
+        "session_track_system_variables",
+        "time_zone,autocommit,character_set_client,character_set_results,character_set_connection",
+    ),
     one_of("session_track_transaction_info", "OFF", &["OFF", "STATE", "CHARACTERISTICS"]),
     flag("show_create_table_verbosity", false),
     flag("show_gipk_in_create_table_and_information_schema", true),
