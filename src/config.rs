@@ -131,9 +131,13 @@ pub struct External {
     pub ambient_credentials: Vec<String>,
     /// URL prefixes that stages may point at. Empty: all.
     pub allowed_urls: Vec<String>,
-    /// Endpoints that stages may name: scheme, host and port. Empty: all but link-local addresses,
-    /// where clouds keep the credentials of a host.
+    /// Endpoints that stages may name: scheme, host and port, whatever their addresses. Empty: all
+    /// but private addresses, unless those are allowed, and link-local ones, where clouds keep the
+    /// credentials of a host.
     pub allowed_endpoints: Vec<String>,
+    /// Whether stages may be in private networks and on this host. By default while the server
+    /// listens on loopback alone.
+    pub allow_private_endpoints: Option<bool>,
 }
 
 /// Bounds on what one client can take from the server.
@@ -299,6 +303,12 @@ impl Config {
                 Expand::Always => true,
                 Expand::Never => false,
             }
+    }
+
+    /// Whether stages may be in private networks and on this host.
+    pub fn allows_private_endpoints(&self) -> bool {
+        let home = self.mysql_addr.ip().is_loopback() && self.http_addr.ip().is_loopback();
+        self.external.allow_private_endpoints.unwrap_or(home)
     }
 
     fn check(&self) -> Result<()> {

@@ -60,6 +60,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const ALONE: &[(&str, &[&str])] = &[
     ("opensrv_mysql", &["server"]),
     ("opendal", &["stage"]),
+    ("opendal_http_transport_reqwest", &["stage"]),
+    ("reqwest", &["stage"]),
     ("axum", &["http"]),
     ("indicatif", &["client"]),
     ("mysql_async", &["client"]),

@@ -11,6 +11,7 @@ use opendal::{Metadata, Operator};
 use crate::error::{Error, Result};
 use crate::stage::digest::Digests;
 use crate::stage::files::{Entry, Files};
+use crate::stage::guard::Guard;
 use crate::stage::name::StagePath;
 use crate::stage::place::Scheme;
 use crate::stage::{Committed, Parts, digest, fault, open};
@@ -37,12 +38,14 @@ pub enum Copied {
 }
 
 /// Where an operator's root is, so that it can be told whether another one is in the same bucket.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) struct Home {
     scheme: Scheme,
     /// All settings but the root, with the credentials in clear.
     settings: BTreeMap<String, String>,
     root: String,
+    /// The way to it.
+    guard: Option<Guard>,
 }
 
 impl fmt::Debug for Home {
@@ -54,7 +57,11 @@ impl fmt::Debug for Home {
 impl Home {
     /// The home of an operator with these settings; `None` where the storage's own copies are no
     /// good: a directory's is seen half-way, and Azure's may still be going on when it is answered.
-    pub(super) fn of(scheme: Scheme, settings: &BTreeMap<String, String>) -> Option<Home> {
+    pub(super) fn of(
+        scheme: Scheme,
+        settings: &BTreeMap<String, String>,
+        guard: Option<&Guard>,
+    ) -> Option<Home> {
         match scheme {
             Scheme::S3 | Scheme::Gcs | Scheme::Oss | Scheme::Cos | Scheme::Obs => {
                 let mut settings = settings.clone();
@@ -63,7 +70,7 @@ impl Home {
                     "" => String::new(),
                     root => format!("{root}/"),
                 };
-                Some(Home { scheme, settings, root })
+                Some(Home { scheme, settings, root, guard: guard.cloned() })
             }
             Scheme::Fs
             | Scheme::Memory
@@ -76,7 +83,7 @@ impl Home {
 
     /// The whole bucket.
     fn bucket(&self) -> Result<Operator, opendal::Error> {
-        open::remote_of(self.scheme, self.settings.clone())
+        open::remote_of(self.scheme, self.settings.clone(), self.guard.as_ref())
     }
 
     /// Whether the storage signs URLs that may be given away: not without a key, and not with one

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::io;
 
 use crate::error::{Error, StorageKind};
+use crate::stage::guard;
 
 /// Turns a storage's failure into ours. `stage` is such as `stage 'lake'` or `the catalog`.
 pub(super) fn storage(
@@ -12,6 +13,10 @@ pub(super) fn storage(
     path: &str,
     error: &opendal::Error,
 ) -> Error {
+    if let Some(refused) = guard::refused(error) {
+        let url = refused.address.clone();
+        return Error::UrlNotAllowed { url, setting: refused.setting };
+    }
     Error::Storage {
         operation,
         stage: stage.to_owned(),

@@ -14,6 +14,7 @@
 //! | `register` | a document that belongs to a room above: users and roles |
 //! | `seal` | secrets at rest |
 //! | `probe`, `lock` | who was first: on a storage that is shared, and on this machine |
+//! | `reach`, `guard` | how far an address is; the way of stages to the network, which leads to none that is not allowed |
 //! | `policy` | what the operator allows stages: directories, URLs, endpoints, credentials |
 //! | `open` | a place into an operator, with or without the server's own credentials |
 //! | [`files`], `list`, `writer`, `parts` | look, read, remove; the order of a listing; an upload, in parts |
@@ -65,6 +66,7 @@ pub mod definition;
 mod digest;
 mod fault;
 pub mod files;
+mod guard;
 mod history;
 mod key;
 mod link;
@@ -79,6 +81,7 @@ pub mod place;
 mod policy;
 mod presign;
 mod probe;
+mod reach;
 mod register;
 mod revision;
 mod seal;

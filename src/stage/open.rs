@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::stage::copy::Home;
 use crate::stage::definition::External;
 use crate::stage::fault;
+use crate::stage::guard::Guard;
 use crate::stage::name::UPLOAD_DIR;
 use crate::stage::place::{self, Scheme};
 
@@ -98,14 +99,20 @@ pub(super) fn prepare() {
     opendal::install_default();
 }
 
-/// Opens a place. For the operator's own places; stages go through `Policy::open`.
-pub(super) async fn open(external: &External, identity: Identity, label: &str) -> Result<Opened> {
+/// Opens a place. For the operator's own places, which are behind no guard; stages go through
+/// `Policy::open`.
+pub(super) async fn open(
+    external: &External,
+    identity: Identity,
+    label: &str,
+    guard: Option<&Guard>,
+) -> Result<Opened> {
     let mut settings = settings(external, identity)?;
     let failed = |error: opendal::Error| fault::storage("open", label, "", &error);
     let scheme = place::scheme(external);
     let build = |settings: BTreeMap<String, String>| {
-        let home = Home::of(scheme, &settings).map(Arc::new);
-        let operator = remote_of(scheme, settings).map_err(failed)?;
+        let home = Home::of(scheme, &settings, guard).map(Arc::new);
+        let operator = remote_of(scheme, settings, guard).map_err(failed)?;
         Ok::<_, Error>(Opened { home, ..Opened::plain(operator) })
     };
     match scheme {
@@ -196,8 +203,13 @@ fn has_encrypted_etags(settings: &BTreeMap<String, String>) -> bool {
 pub(super) fn remote_of(
     scheme: Scheme,
     settings: BTreeMap<String, String>,
+    guard: Option<&Guard>,
 ) -> Result<Operator, opendal::Error> {
-    from_settings(scheme, settings).map(with_layers)
+    let operator = from_settings(scheme, settings)?;
+    Ok(with_layers(match guard {
+        Some(guard) => operator.with_context(guard.context()),
+        None => operator,
+    }))
 }
 
 /// Each try is timed, so the timeout is inside of the retry.
@@ -523,7 +535,7 @@ mod tests {
             ambient_credentials: vec!["s3://lake".to_owned()],
             ..config::External::default()
         };
-        let policy = Policy::of(&external, Path::new("/nowhere"));
+        let policy = Policy::of(&external, Path::new("/nowhere"), true);
         for (url, options, identity) in [
             ("s3://lake/x/", &[][..], Identity::Server),
             ("s3://lake-of-others/", &[], Identity::Own),
@@ -574,7 +586,7 @@ mod tests {
         std::os::unix::fs::symlink(root.join("outside"), root.join("allowed/link")).expect("link");
         let external =
             config::External { fs_dirs: vec![root.join("allowed")], ..config::External::default() };
-        let policy = Policy::of(&external, &root.join("allowed/server"));
+        let policy = Policy::of(&external, &root.join("allowed/server"), true);
         let check =
             |sub: &str| policy.check(&stage(&format!("fs://{}/{sub}/", root.display()), &[]));
         assert!(check("allowed/in").is_ok());
@@ -582,19 +594,20 @@ mod tests {
         for sub in ["outside", "allowed/link", "allowed/link/x", "allowed/server/x", "allowed"] {
             assert!(matches!(check(sub), Err(Error::UrlNotAllowed { .. })), "{sub}");
         }
-        let nothing = Policy::of(&config::External::default(), &root.join("allowed/server"));
+        let nothing = Policy::of(&config::External::default(), &root.join("allowed/server"), true);
         assert!(nothing.check(&stage("fs:///", &[])).is_err());
     }
 
     #[tokio::test]
     async fn memory_is_one_store_a_name() {
         let (a, b) = (stage("memory://one/", &[]), stage("memory://one/sub/", &[]));
-        let first = open(&a, Identity::Own, "a").await.expect("opened");
+        let first = open(&a, Identity::Own, "a", None).await.expect("opened");
         first.operator.write("sub/x", "1").await.expect("written");
-        let second = open(&b, Identity::Own, "b").await.expect("opened");
+        let second = open(&b, Identity::Own, "b", None).await.expect("opened");
         assert_eq!(second.base, "sub/");
         assert!(second.operator.exists("sub/x").await.expect("asked"));
-        let other = open(&stage("memory://two/", &[]), Identity::Own, "c").await.expect("opened");
+        let other =
+            open(&stage("memory://two/", &[]), Identity::Own, "c", None).await.expect("opened");
         assert!(!other.operator.exists("sub/x").await.expect("asked"));
     }
 }

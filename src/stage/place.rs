@@ -55,6 +55,8 @@ const SCHEMES: &[(&str, &str, Scheme)] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text,
+    /// A part of the name of hosts, and so nothing that would lead to others.
+    Region,
     /// `http://` or `https://` and a host; the scheme may be missing.
     Endpoint,
     /// TRUE or FALSE.
@@ -100,7 +102,7 @@ const OPTIONS: &[Key] = &[
         Kind::Endpoint,
         &[S3, Gcs, Azblob, Oss, Cos, Obs],
     ),
-    key("region", &["REGION", "AWS_REGION"], Kind::Text, &[S3]),
+    key("region", &["REGION", "AWS_REGION"], Kind::Region, &[S3]),
     key(
         "access_key_id",
         &["ACCESS_KEY_ID", "AWS_KEY_ID", "AWS_ACCESS_KEY_ID"],
@@ -333,6 +335,13 @@ fn check_value(key: &Key, option: &str, value: &str) -> Result<String> {
     }
     match key.kind {
         Kind::Text | Kind::Secret => Ok(value.to_owned()),
+        Kind::Region => {
+            let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            match value.chars().all(part) {
+                true => Ok(value.to_owned()),
+                false => Err(bad("a region such as eu-central-1")),
+            }
+        }
         Kind::Flag => match value.to_ascii_lowercase().as_str() {
             flag @ ("true" | "false") => Ok(flag.to_owned()),
             _ => Err(bad("TRUE or FALSE")),
@@ -494,7 +503,7 @@ fn shown(key: &Key, value: &str) -> String {
     match key.kind {
         Kind::Secret => MASK.to_owned(),
         Kind::Endpoint => without_credentials(value),
-        Kind::Text | Kind::Flag | Kind::OneOf(_) => value.to_owned(),
+        Kind::Text | Kind::Region | Kind::Flag | Kind::OneOf(_) => value.to_owned(),
     }
 }
 
@@ -697,6 +706,17 @@ mod tests {
         let azure = external("azure://a.blob.core.windows.net/c/p/", &[]).expect("valid");
         assert_eq!(endpoint(&azure).as_deref(), Some("https://a.blob.core.windows.net"));
         assert_eq!(azure_parts(&azure.url), Some(("a.blob.core.windows.net", "c", "p/")));
+    }
+
+    #[test]
+    fn a_region_names_no_other_host() {
+        for region in ["eu-central-1", "auto", "us_gov", "US-EAST-1"] {
+            assert!(external("s3://b/", &options(&[("REGION", region)])).is_ok(), "{region}");
+        }
+        for region in ["x.evil.example/", "a@10.0.0.1/?", "e.x", "a#", "a\\b", "a b"] {
+            let error = external("s3://b/", &options(&[("REGION", region)])).expect_err(region);
+            assert!(matches!(error, Error::BadValue { .. }), "{error}");
+        }
     }
 
     #[test]

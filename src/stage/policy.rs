@@ -1,22 +1,21 @@
 //! What the operator of this server allows external stages: where they may point, and whether they may
 //! go there in the server's own name.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use url::{Host, Url};
 
 use crate::config;
 use crate::error::{Error, Result};
 use crate::stage::definition::External;
+use crate::stage::guard::{ENDPOINTS, Guard, Rules};
 use crate::stage::open::{self, Identity, Opened, fs_path, resolve, settings};
 use crate::stage::place::{self, Scheme};
+use crate::stage::reach;
 
-/// Where Amazon's metadata service is by IPv6.
-const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
-
-/// The name that the metadata service has in Google's networks.
-const METADATA_NAMES: &[&str] = &["metadata.google.internal", "metadata"];
+/// How long the look-up of a name may hold up a statement.
+const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the operator of this server allows external stages.
 #[derive(Debug)]
@@ -26,13 +25,16 @@ pub(super) struct Policy {
     ambient: Vec<String>,
     /// Empty: all.
     urls: Vec<String>,
-    /// Empty: all but the host's own metadata service.
-    endpoints: Vec<String>,
+    /// Empty endpoints: all that their addresses allow.
+    rules: Rules,
+    /// The operator has named all endpoints that there may be.
+    only_named: bool,
 }
 
 impl Policy {
     /// Reads the configuration once; directories that don't exist are told in the log.
-    pub(super) fn of(external: &config::External, data_dir: &Path) -> Policy {
+    /// `private`: whether private addresses are allowed.
+    pub(super) fn of(external: &config::External, data_dir: &Path, private: bool) -> Policy {
         let canonical = |dir: &PathBuf| match dir.canonicalize() {
             Ok(dir) => Some(dir),
             Err(error) => {
@@ -45,13 +47,23 @@ impl Policy {
             Ok(external) => external.url,
             Err(_) => format!("{}/", url.trim_end_matches('/')),
         };
-        let endpoint = |text: &String| normal(text).unwrap_or_else(|| text.clone());
+        let endpoint = |text: &String| {
+            let url = as_url(text);
+            if url.is_none() {
+                tracing::warn!("external.allowed_endpoints: '{text}' is left out: it is no URL");
+            }
+            url
+        };
         Policy {
             fs_dirs: external.fs_dirs.iter().filter_map(canonical).collect(),
             data_dir: data_dir.canonicalize().unwrap_or_else(|_| data_dir.to_owned()),
             ambient: external.ambient_credentials.iter().map(prefix).collect(),
             urls: external.allowed_urls.iter().map(prefix).collect(),
-            endpoints: external.allowed_endpoints.iter().map(endpoint).collect(),
+            rules: Rules {
+                private,
+                endpoints: external.allowed_endpoints.iter().filter_map(endpoint).collect(),
+            },
+            only_named: !external.allowed_endpoints.is_empty(),
         }
     }
 
@@ -65,7 +77,7 @@ impl Policy {
             self.check_dir(external)?;
         }
         if let Some(address) = address(external) {
-            self.check_address(address)?;
+            self.check_address(&address)?;
         }
         settings(external, self.identity(external)).map(drop)
     }
@@ -89,23 +101,55 @@ impl Policy {
         if allowed && !ours { Ok(()) } else { Err(refused()) }
     }
 
-    /// A stage must not become a way to what only this host can reach.
+    /// A stage must not become a way to what only this host, or only its network, can reach.
     fn check_address(&self, address: &str) -> Result<()> {
-        let refused = || refused(address, "external.allowed_endpoints");
-        let normal = normal(address).ok_or_else(refused)?;
-        if self.endpoints.contains(&normal) {
+        let url = as_url(address).ok_or_else(|| refused(address, ENDPOINTS))?;
+        if self.is_named(&url) {
             return Ok(());
         }
-        if self.endpoints.is_empty() && !is_of_the_host(&normal) {
-            return Ok(());
+        if self.only_named {
+            return Err(refused(address, ENDPOINTS));
         }
-        Err(refused())
+        let reach = url.host().and_then(|host| reach::of_host(&host));
+        match reach.and_then(|reach| self.rules.forbids(reach)) {
+            Some(setting) => Err(refused(address, setting)),
+            None => Ok(()),
+        }
     }
 
-    /// Opens a stage's place.
+    /// Whether the operator has named this very endpoint.
+    fn is_named(&self, url: &Url) -> bool {
+        self.rules.endpoints.iter().any(|named| {
+            (named.scheme(), named.host_str(), named.port_or_known_default())
+                == (url.scheme(), url.host_str(), url.port_or_known_default())
+        })
+    }
+
+    /// Whether the name that a stage gives leads to an address that it may not give. A name that
+    /// leads nowhere may do so later; where it leads then, the guard sees.
+    pub(super) async fn look_up(&self, external: &External) -> Result<()> {
+        let Some(address) = address(external) else { return Ok(()) };
+        let Some(url) = as_url(&address).filter(|url| !self.is_named(url)) else { return Ok(()) };
+        let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
+        let found = tokio::time::timeout(LOOK_UP_TIMEOUT, tokio::net::lookup_host((name, 0))).await;
+        let Ok(Ok(found)) = found else { return Ok(()) };
+        let allowed = self.rules.allowed(name, found);
+        allowed.map(drop).map_err(|reason| refused(&address, reason.setting))
+    }
+
+    /// Opens a stage's place. The operator has vouched for those that go in the server's own name;
+    /// its credentials may have to be asked from the host's metadata service.
     pub(super) async fn open(&self, external: &External, label: &str) -> Result<Opened> {
         self.check(external)?;
-        open::open(external, self.identity(external), label).await
+        let identity = self.identity(external);
+        match identity {
+            Identity::Server => open::open(external, identity, label, None).await,
+            Identity::Own => {
+                self.look_up(external).await?;
+                let guard = Guard::of(&self.rules)?;
+                open::open(external, identity, label, Some(&guard)).await
+            }
+        }
     }
 }
 
@@ -115,23 +159,22 @@ fn refused(url: &str, setting: &'static str) -> Error {
 }
 
 /// What the server would connect to, as far as the user of the stage says it.
-fn address(external: &External) -> Option<&str> {
-    let endpoint = place::option_text(external, "endpoint");
+fn address(external: &External) -> Option<String> {
     match place::scheme(external) {
-        Scheme::Http | Scheme::Webhdfs | Scheme::Webdav => Some(external.url.as_str()),
+        Scheme::Http | Scheme::Webhdfs | Scheme::Webdav => Some(external.url.clone()),
+        Scheme::Azblob => place::azure_endpoint(external),
         Scheme::S3
         | Scheme::Gcs
-        | Scheme::Azblob
         | Scheme::Oss
         | Scheme::Cos
         | Scheme::Obs
         | Scheme::Fs
-        | Scheme::Memory => endpoint,
+        | Scheme::Memory => place::option_text(external, "endpoint").map(str::to_owned),
     }
 }
 
 /// Scheme, host and port as everybody writes them: `http://2852039166/x` is `http://169.254.169.254`.
-fn normal(address: &str) -> Option<String> {
+fn as_url(address: &str) -> Option<Url> {
     let address = match address.split_once("://") {
         // Only of these the rules for hosts are known.
         Some(("https", _)) => address.to_owned(),
@@ -140,25 +183,19 @@ fn normal(address: &str) -> Option<String> {
     };
     let url = Url::parse(&address).ok()?;
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    Some(format!("{}://{}{port}", url.scheme(), url.host_str()?.trim_end_matches('.')))
-}
-
-/// Link-local addresses, where clouds keep their metadata service with its credentials.
-fn is_of_the_host(normal: &str) -> bool {
-    let link_local = |ip: Ipv4Addr| ip.is_link_local();
-    match Url::parse(normal).ok().as_ref().and_then(Url::host) {
-        Some(Host::Ipv4(ip)) => link_local(ip),
-        Some(Host::Ipv6(ip)) => {
-            ip.is_unicast_link_local() || ip == METADATA_V6 || ip.to_ipv4().is_some_and(link_local)
-        }
-        Some(Host::Domain(name)) => METADATA_NAMES.contains(&name),
-        None => true,
-    }
+    let host = url.host_str()?.trim_end_matches('.');
+    Url::parse(&format!("{}://{host}{port}", url.scheme())).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::guard::PRIVATE;
+
+    /// A policy that bounds nothing else.
+    fn open(private: bool) -> Policy {
+        Policy::of(&config::External::default(), Path::new("/nonexistent"), private)
+    }
 
     #[test]
     fn every_spelling_of_the_metadata_service_is_seen() {
@@ -178,14 +215,77 @@ mod tests {
             "169.254.169.254",
             "webhdfs://169.254.169.254:50070/x/",
         ] {
-            let normal = normal(address).expect(address);
-            assert!(is_of_the_host(&normal), "{address}: {normal}");
+            let error = open(true).check_address(address).expect_err(address);
+            let Error::UrlNotAllowed { setting, .. } = error else { panic!("{error}") };
+            assert_eq!(setting, ENDPOINTS, "{address}");
         }
-        for address in
-            ["http://127.0.0.1:9000", "https://s3.amazonaws.com", "http://10.0.0.1", "minio"]
-        {
-            assert!(!is_of_the_host(&normal(address).expect(address)), "{address}");
+        for address in ["https://s3.amazonaws.com", "http://1.1.1.1", "minio"] {
+            assert!(open(false).check_address(address).is_ok(), "{address}");
         }
+    }
+
+    #[test]
+    fn private_addresses_are_refused_unless_they_are_allowed() {
+        for address in [
+            "http://127.0.0.1:9000",
+            "http://2130706433",
+            "http://0177.0.0.1",
+            "http://127.1",
+            "http://0",
+            "http://10.0.0.1",
+            "172.16.0.1:9000",
+            "http://user:pw@192.168.0.1/x",
+            "http://100.64.0.1",
+            "http://[::1]:9000",
+            "http://[::]",
+            "http://[::ffff:10.0.0.1]",
+            "http://[fc00::1]",
+            "webhdfs://192.168.0.1:9870/x/",
+        ] {
+            let error = open(false).check_address(address).expect_err(address);
+            let Error::UrlNotAllowed { setting, .. } = error else { panic!("{error}") };
+            assert_eq!(setting, "external.allow_private_endpoints", "{address}");
+            assert!(open(true).check_address(address).is_ok(), "{address}");
+        }
+    }
+
+    #[test]
+    fn the_address_of_every_kind_of_stage_is_looked_at() {
+        let endpoint = [("ENDPOINT_URL".to_owned(), "http://10.0.0.1".to_owned())];
+        for (url, options) in [
+            ("s3://b/", &endpoint[..]),
+            ("gcs://b/", &endpoint),
+            ("oss://b/", &endpoint),
+            ("azblob://c/", &endpoint),
+            ("azure://10.0.0.1/c/p/", &[]),
+            ("webhdfs://10.0.0.1:9870/p/", &[]),
+            ("webdav://10.0.0.1/p/", &[]),
+            ("http://10.0.0.1/p/", &[]),
+        ] {
+            let Ok(external) = place::external(url, options) else { continue };
+            let error = open(false).check(&external).expect_err(url);
+            assert!(matches!(error, Error::UrlNotAllowed { .. }), "{url}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn names_that_lead_to_private_addresses_are_refused() {
+        let stage = place::external("http://localhost:9/x/", &[]).expect("a place");
+        let error = open(false).look_up(&stage).await.expect_err("loopback");
+        let Error::UrlNotAllowed { setting, url } = error else { panic!("{error}") };
+        assert_eq!((setting, url.as_str()), (PRIVATE, "http://localhost:9/x/"));
+        assert!(open(true).look_up(&stage).await.is_ok());
+        // What the operator has named is not looked up, and what leads nowhere may lead there later.
+        let named = Policy {
+            rules: Rules {
+                endpoints: vec![Url::parse("http://localhost:9").expect("a URL")],
+                ..Rules::default()
+            },
+            ..open(false)
+        };
+        assert!(named.look_up(&stage).await.is_ok());
+        let nowhere = place::external("http://nowhere.invalid/x/", &[]).expect("a place");
+        assert!(open(false).look_up(&nowhere).await.is_ok());
     }
 
     #[test]
@@ -194,10 +294,11 @@ mod tests {
             allowed_endpoints: vec![
                 "https://store.example".to_owned(),
                 "http://169.254.1.1".to_owned(),
+                "http://10.0.0.1:9000".to_owned(),
             ],
             ..config::External::default()
         };
-        let policy = Policy::of(&external, Path::new("/nonexistent"));
+        let policy = Policy::of(&external, Path::new("/nonexistent"), false);
         for (address, allowed) in [
             ("https://store.example/", true),
             ("https://STORE.example:443", true),
@@ -206,6 +307,8 @@ mod tests {
             ("https://store.example.evil", false),
             ("http://169.254.1.1", true),
             ("http://169.254.1.2", false),
+            ("http://10.0.0.1:9000", true),
+            ("http://10.0.0.1", false),
         ] {
             assert_eq!(policy.check_address(address).is_ok(), allowed, "{address}");
         }

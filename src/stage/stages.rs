@@ -84,7 +84,8 @@ impl Stages {
         let signer = Signer::new(seal.signing_key());
         let catalog =
             Catalog::open(store, seal).await.map_err(|error| not_started("the catalog", &error))?;
-        let policy = Policy::of(&config.external, &config.data_dir);
+        let policy =
+            Policy::of(&config.external, &config.data_dir, config.allows_private_endpoints());
         Ok(Arc::new(Stages::new(catalog, storage, policy, signer, Some(lock))))
     }
 
@@ -102,7 +103,7 @@ impl Stages {
         let signer = Signer::new(seal.signing_key());
         let catalog = Catalog::open(store, seal).await?;
         let storage = Opened::plain(storage);
-        let policy = Policy::of(external, Path::new("/nonexistent"));
+        let policy = Policy::of(external, Path::new("/nonexistent"), true);
         Ok(Arc::new(Stages::new(catalog, storage, policy, signer, None)))
     }
 
@@ -162,6 +163,7 @@ impl Stages {
     pub async fn create(&self, definition: Definition, how: IfExists) -> Result<Created> {
         if let Place::External(external) = &definition.place {
             self.check_place(external)?;
+            self.policy.look_up(external).await?;
         }
         let name = definition.name.to_string();
         let (created, orphan) = self.catalog.create(definition, how).await?;
@@ -428,7 +430,7 @@ async fn open_place(place: &config::Place, setting: &str) -> Result<(External, O
     let label = format!("the {setting}");
     let opened = async {
         let external = place::external(&place.url, &options)?;
-        let opened = open::open(&external, Identity::Server, &label).await?;
+        let opened = open::open(&external, Identity::Server, &label, None).await?;
         Ok((external, opened))
     };
     opened.await.map_err(|error| not_started(&label, &error))
