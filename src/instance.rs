@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::access::directory::Directory;
-use crate::access::people::{StagePrivilege, hidden};
+use crate::access::people::{Identity, StagePrivilege, hidden};
 use crate::access::{Account, ROOT, Users};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -81,7 +81,7 @@ impl Instance {
     /// like one that is not there.
     pub async fn stage_for(
         &self,
-        user: &str,
+        user: &Identity,
         name: &StageName,
         privilege: StagePrivilege,
     ) -> Result<Arc<Definition>> {

@@ -6,20 +6,30 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// All connections that have logged in.
 #[derive(Debug, Default)]
 pub struct Processes(Mutex<BTreeMap<u32, Arc<Process>>>);
+
+/// Whose a connection is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// The user's name.
+    pub user: String,
+    /// The user's id: a later user of the name has another.
+    pub id: Uuid,
+    /// The address of the client.
+    pub host: String,
+}
 
 /// One connection.
 #[derive(Debug)]
 pub struct Process {
     /// Its number, as in `CONNECTION_ID()`.
     pub id: u32,
-    /// Its user.
-    pub user: String,
-    /// The address of its client.
-    pub host: String,
+    /// Whose it is.
+    pub who: Who,
     /// Cancelled by `KILL CONNECTION`.
     killed: CancellationToken,
     work: Mutex<Work>,
@@ -40,10 +50,8 @@ struct Work {
 pub struct Shown {
     /// Its number.
     pub id: u32,
-    /// Its user.
-    pub user: String,
-    /// The address of its client.
-    pub host: String,
+    /// Whose it is.
+    pub who: Who,
     /// Its current database.
     pub database: Option<String>,
     /// The statement that runs.
@@ -69,20 +77,14 @@ pub struct Running {
 
 impl Processes {
     /// Adds a connection. Who kills it cancels `killed`.
-    pub fn enter(
-        self: &Arc<Processes>,
-        id: u32,
-        user: String,
-        host: String,
-        killed: CancellationToken,
-    ) -> Seat {
+    pub fn enter(self: &Arc<Processes>, id: u32, who: Who, killed: CancellationToken) -> Seat {
         let work = Work {
             database: None,
             statement: None,
             since: Instant::now(),
             interrupted: CancellationToken::new(),
         };
-        let process = Arc::new(Process { id, user, host, killed, work: Mutex::new(work) });
+        let process = Arc::new(Process { id, who, killed, work: Mutex::new(work) });
         self.0.lock().insert(id, process.clone());
         Seat { all: self.clone(), process }
     }
@@ -115,8 +117,7 @@ impl Process {
         let work = self.work.lock();
         Shown {
             id: self.id,
-            user: self.user.clone(),
-            host: self.host.clone(),
+            who: self.who.clone(),
             database: work.database.clone(),
             statement: work.statement.clone(),
             time: work.since.elapsed(),
@@ -169,7 +170,8 @@ mod tests {
     fn who_leaves_is_not_shown_any_more() {
         let all = Arc::new(Processes::default());
         let killed = CancellationToken::new();
-        let seat = all.enter(7, "root".to_owned(), "::1".to_owned(), killed.clone());
+        let who = Who { user: "root".to_owned(), id: Uuid::nil(), host: "::1".to_owned() };
+        let seat = all.enter(7, who, killed.clone());
         let running = seat.run("LIST @s".to_owned(), Some("default"));
         assert_eq!(all.all()[0].statement.as_deref(), Some("LIST @s"));
         all.get(7).expect("there").interrupt();

@@ -13,13 +13,12 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::audit;
-use crate::access::people::{Rights, ServerPrivilege, StagePrivilege};
 use crate::compressed::Compression;
+use crate::access::people::{Identity, Rights, ServerPrivilege, StagePrivilege};
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
-use crate::processes::Shown;
-use crate::processes::{Running, Seat};
+use crate::processes::{Running, Seat, Shown, Who};
 use crate::rows::{Column, Done, Outcome, Row, RowStream, Value};
 use crate::sql::literal;
 use crate::sql::location::Area;
@@ -122,7 +121,7 @@ pub struct Peer {
     /// The address.
     pub ip: IpAddr,
     /// The user that has logged in.
-    pub user: String,
+    pub user: Identity,
     /// The connection attributes: `_client_name`, `program_name` ...
     pub attributes: BTreeMap<String, String>,
     /// Whether the client sends local files (`CLIENT_LOCAL_FILES`). Some say yes always.
@@ -197,8 +196,8 @@ pub struct Session {
 impl Session {
     /// The state right after the log-in. Who kills the connection cancels `killed`.
     pub fn new(instance: Arc<Instance>, peer: Peer, killed: CancellationToken) -> Session {
-        let (user, host) = (peer.user.clone(), peer.ip.to_string());
-        let seat = instance.processes.enter(peer.connection_id, user, host, killed);
+        let who = Who { user: peer.user.name.clone(), id: peer.user.id, host: peer.ip.to_string() };
+        let seat = instance.processes.enter(peer.connection_id, who, killed);
         seat.uses(Some(DEFAULT_DATABASE));
         Session {
             instance,
@@ -238,7 +237,7 @@ impl Session {
         self.instance.statements.fetch_add(1, Ordering::Relaxed);
         metrics::statement(kind, outcome.is_ok(), started.elapsed());
         self.log(&text, &outcome, started);
-        audit::record(&self.peer.user, self.peer.ip, &text, changes, &outcome);
+        audit::record(&self.peer.user.name, self.peer.ip, &text, changes, &outcome);
         outcome
     }
 
@@ -378,7 +377,7 @@ impl Session {
     pub async fn processes(&self) -> Result<Vec<Shown>> {
         let admin = self.rights().await?.has(ServerPrivilege::Admin);
         let mut all = self.instance.processes.all();
-        all.retain(|process| admin || process.user == self.peer.user);
+        all.retain(|process| admin || process.who.id == self.peer.user.id);
         Ok(all)
     }
 
@@ -386,7 +385,7 @@ impl Session {
     pub async fn kill(&self, id: u64, query_alone: bool) -> Result<()> {
         let process = self.instance.processes.get(id).ok_or(Error::UnknownConnection { id })?;
         let admin = self.rights().await?.has(ServerPrivilege::Admin);
-        if process.user != self.peer.user && !admin {
+        if process.who.id != self.peer.user.id && !admin {
             return Err(Error::NotTheOwner { id });
         }
         if query_alone {
@@ -444,10 +443,12 @@ impl Session {
     /// password would be one.
     pub async fn need_power_over(&self, name: &str) -> Result<()> {
         self.need(ServerPrivilege::CreateUser).await?;
-        if self.instance.directory.rights(name).await?.has(ServerPrivilege::Admin) {
-            self.need(ServerPrivilege::Admin).await?;
-        }
-        Ok(())
+        let powerful = match self.instance.directory.identity(name).await {
+            Ok(user) => self.instance.directory.rights(&user).await?.has(ServerPrivilege::Admin),
+            Err(Error::UnknownPrincipal { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        if powerful { self.need(ServerPrivilege::Admin).await } else { Ok(()) }
     }
 
     /// The stage of this name, for who may know of it.
@@ -462,6 +463,7 @@ impl Session {
         privilege: StagePrivilege,
     ) -> Result<Arc<Definition>> {
         if let Some(own) = self.temporary.iter().find(|definition| definition.name == *name) {
+            self.rights().await?.need_presence(&self.peer.user)?;
             return Ok(own.clone());
         }
         self.instance.stage_for(&self.peer.user, name, privilege).await
@@ -473,7 +475,7 @@ impl Session {
         match area {
             Area::User => {
                 self.rights().await?.need_presence(&self.peer.user)?;
-                stages.user_files(&self.peer.user).await
+                stages.user_files(&self.peer.user.name).await
             }
             Area::Stage { database, name } => {
                 let name = QualifiedName { database: database.clone(), name: name.clone() };

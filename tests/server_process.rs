@@ -294,6 +294,43 @@ fn store() -> String {
 }
 
 #[test]
+fn log_ins_are_in_the_audit_log() {
+    let dir = directory();
+    let mut command = program(dir.path());
+    command.env("STAGEWIRE_LOG", "warn,audit=info").env("STAGEWIRE_ROOT_PASSWORD", "pass");
+    let server = Process::spawn(command);
+    let mut client = Client::connect(server.addr);
+    done(&mut client, "CREATE USER bob IDENTIFIED BY 'word'");
+    let wrong = |user: &str| Options { user: user.to_owned(), ..Options::default() };
+    assert_eq!(Client::with(server.addr, &wrong("bob")).err().expect("refused").code, 1045);
+    assert_eq!(Client::with(server.addr, &wrong("eve")).err().expect("refused").code, 1045);
+    assert_eq!(client.change_user(&wrong("bob")).expect_err("refused").code, 1045);
+    let bob = Options { password: "word".to_owned(), ..wrong("bob") };
+    Client::with(server.addr, &bob).expect("a log-in").change_user(&bob).expect("himself");
+    let headers = [("Authorization", "Basic Ym9iOnBhc3M=")];
+    http::send(server.http_addr, "GET", "/v1/stages/~/a.csv", &headers, b"");
+    server.terminate();
+    let (_, log) = server.wait();
+    let count = |user: &str, what: &str, outcome: &str| {
+        let user = format!("user=\"{user}\"");
+        let (what, outcome) = (format!("what=\"{what}\""), format!("outcome=\"{outcome}\""));
+        let has = |line: &&str| [&user, &what, &outcome].iter().all(|word| line.contains(*word));
+        log.lines().filter(|line| line.contains("audit")).filter(has).count()
+    };
+    for (user, what, outcome) in [
+        ("root", "log-in", "done"),
+        ("bob", "log-in", "refused"),
+        ("eve", "log-in", "refused"),
+        ("bob", "COM_CHANGE_USER", "refused"),
+        ("bob", "log-in", "done"),
+        ("bob", "COM_CHANGE_USER", "done"),
+        ("bob", "GET /v1/stages/~/a.csv", "refused"),
+    ] {
+        assert_eq!(count(user, what, outcome), 1, "{user} {what} {outcome}:\n{log}");
+    }
+}
+
+#[test]
 fn secrets_are_in_neither_the_directory_nor_the_log() {
     // "hush" and "shhh" in base64, wherever they stand: as HTTP would send them.
     const SECRETS: &[&str] = &["hush", "aHVza", "h1c2", "odXNo", "shhh", "c2hoa", "NoaG", "zaGho"];

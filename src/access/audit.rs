@@ -1,5 +1,6 @@
-//! The audit log: every statement and request that changes something or was refused. Who, from where,
-//! what, and how it ended; passwords and keys are masked before they come here.
+//! The audit log: every log-in by SQL, and every statement and request that changes something or was
+//! refused. Who, from where, what, and how it ended; passwords and keys are masked before they come
+//! here.
 //!
 //! Its lines have the target `audit`, so that `STAGEWIRE_LOG` can keep them apart:
 //! `STAGEWIRE_LOG=warn,audit=info`.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::access::ROOT;
-use crate::access::people::{Grantee, Grants, People, Rights, Role, User};
+use crate::access::people::{Grantee, Grants, Identity, People, Rights, Role, User};
 use crate::config::Secret;
 use crate::error::{Error, Result};
 use crate::stage::{Register, Sealed, Stages};
@@ -34,17 +34,25 @@ impl Directory {
     }
 
     /// What a user may do now. `root` is not looked up.
-    pub async fn rights(&self, user: &str) -> Result<Rights> {
-        if user == ROOT { Ok(Rights::all()) } else { Ok(self.people().await?.rights(user)) }
+    pub async fn rights(&self, user: &Identity) -> Result<Rights> {
+        if user.name == ROOT { Ok(Rights::all()) } else { Ok(self.people().await?.rights(user)) }
     }
 
-    /// SHA1(SHA1(password)) of a user; `None` for who is not there. Not of `root`, whose password is
-    /// in the configuration.
-    pub async fn password_digest(&self, user: &str) -> Result<Option<[u8; 20]>> {
+    /// Who has this name now.
+    pub async fn identity(&self, name: &str) -> Result<Identity> {
+        if name == ROOT {
+            return Ok(Identity::root());
+        }
+        self.people().await?.identity(name).ok_or_else(|| unknown("User", name))
+    }
+
+    /// A user's id and SHA1(SHA1(password)); `None` for who is not there. Not of `root`, whose
+    /// password is in the configuration.
+    pub async fn password_digest(&self, user: &str) -> Result<Option<(Uuid, [u8; 20])>> {
         let people = self.people().await?;
         let Some(User { id, password, .. }) = people.users.get(user) else { return Ok(None) };
         let digits = self.register.open_sealed(password, *id, NATIVE)?;
-        Ok(from_hex(digits.expose_secret()))
+        Ok(from_hex(digits.expose_secret()).map(|digest| (*id, digest)))
     }
 
     /// Makes a user; `false` if there is one of this name already.
@@ -78,17 +86,15 @@ impl Directory {
     }
 
     /// Gives a user another password.
-    pub async fn set_password(&self, name: &str, password: &Secret) -> Result<()> {
-        protect(name)?;
-        let people = self.people().await?;
-        let id = people.users.get(name).ok_or_else(|| unknown("User", name))?.id;
-        let sealed = self.seal(password, id)?;
-        let change = |people: &mut People| match people.users.get_mut(name) {
-            Some(user) if user.id == id => {
-                user.password = sealed.clone();
+    pub async fn set_password(&self, user: &Identity, password: &Secret) -> Result<()> {
+        protect(&user.name)?;
+        let sealed = self.seal(password, user.id)?;
+        let change = |people: &mut People| match people.users.get_mut(&user.name) {
+            Some(present) if present.id == user.id => {
+                present.password = sealed.clone();
                 Ok(())
             }
-            Some(_) | None => Err(unknown("User", name)),
+            Some(_) | None => Err(unknown("User", &user.name)),
         };
         self.register.change(&change).await
     }

@@ -12,7 +12,9 @@ use parking_lot::Mutex;
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+use uuid::Uuid;
 
+use crate::access::people::Identity;
 use crate::config::Secret;
 
 /// The user that is always there.
@@ -63,12 +65,13 @@ impl Users {
 
     /// Who wants to log in under this name. `digest` is what is kept of the password of others than
     /// `root`; `None` for who is not there.
-    pub fn account<'u>(&'u self, name: &'u str, digest: Option<[u8; 20]>) -> Account<'u> {
-        let stored = match name {
-            ROOT => self.root,
-            _ => digest.map(|native| Stored { native }),
+    pub fn account<'u>(&'u self, name: &'u str, digest: Option<(Uuid, [u8; 20])>) -> Account<'u> {
+        let (id, stored) = match (name, digest) {
+            (ROOT, _) => (Uuid::nil(), self.root),
+            (_, Some((id, native))) => (id, Some(Stored { native })),
+            (_, None) => (Uuid::nil(), None),
         };
-        Account { users: self, name, stored, open: name == ROOT && stored.is_none() }
+        Account { users: self, name, id, stored, open: name == ROOT && stored.is_none() }
     }
 
     /// Whether requests without any authentication are `root`'s, as they are from loopback while
@@ -89,12 +92,18 @@ impl Users {
 pub struct Account<'u> {
     users: &'u Users,
     name: &'u str,
+    id: Uuid,
     stored: Option<Stored>,
     /// `root` without a password, who comes in from loopback.
     open: bool,
 }
 
 impl Account<'_> {
+    /// Who it is, once that is proved.
+    pub fn identity(&self) -> Identity {
+        Identity { name: self.name.to_owned(), id: self.id }
+    }
+
     /// Whether this answer to `mysql_native_password` is right: for the challenge `salt`,
     /// `SHA1(password) XOR SHA1(salt || SHA1(SHA1(password)))`. An empty password is accepted from
     /// loopback only.
@@ -197,7 +206,7 @@ mod tests {
     #[test]
     fn others_have_the_password_that_is_kept() {
         let (salt, users) = ([7; 20], Users::new(&Secret::new("pass")));
-        let bob = users.account("bob", Some(native_digest("word")));
+        let bob = users.account("bob", Some((Uuid::nil(), native_digest("word"))));
         assert!(bob.verify_native(AWAY, &salt, &answer("word", &salt)));
         assert!(!bob.verify_native(AWAY, &salt, &answer("pass", &salt)));
         assert!(!bob.verify_native(HOME, &salt, b"") && !bob.verify_clear(HOME, ""));
@@ -206,13 +215,13 @@ mod tests {
         let nobody = users.account("eve", None);
         assert!(!nobody.verify_native(AWAY, &salt, &answer("", &salt)));
         assert!(!nobody.verify_clear(HOME, "") && nobody.prove_server(&salt, b"").is_none());
-        let root = users.account("root", Some(native_digest("word")));
+        let root = users.account("root", Some((Uuid::nil(), native_digest("word"))));
         assert!(!root.verify_clear(AWAY, "word"));
         // The short way ends when the password is another one.
         let once = sha256(b"word");
         let proof = xor(once, sha256(&[&sha256(&once), &salt[..]].concat()));
         assert!(bob.verify_sha2(&salt, &proof));
-        let changed = users.account("bob", Some(native_digest("new")));
+        let changed = users.account("bob", Some((Uuid::nil(), native_digest("new"))));
         assert!(!changed.verify_sha2(&salt, &proof));
     }
 

@@ -49,6 +49,28 @@ pub struct Role {
     pub creator: String,
 }
 
+/// Who has logged in. A later user of the name is somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The name.
+    pub name: String,
+    /// [`User::id`]; nobody's in the case of `root`.
+    pub id: Uuid,
+}
+
+impl Identity {
+    /// The one who is always there.
+    pub fn root() -> Identity {
+        Identity { name: ROOT.to_owned(), id: Uuid::nil() }
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
 /// What was granted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
@@ -136,14 +158,24 @@ impl People {
         }
     }
 
-    /// Everything that a user may do, by all roles.
-    pub fn rights(&self, user: &str) -> Rights {
-        if user == ROOT {
+    /// Who has this name now.
+    pub fn identity(&self, name: &str) -> Option<Identity> {
+        match name {
+            ROOT => Some(Identity::root()),
+            _ => Some(Identity { name: name.to_owned(), id: self.users.get(name)?.id }),
+        }
+    }
+
+    /// Everything that a user may do, by all roles; nothing, if he was dropped.
+    pub fn rights(&self, user: &Identity) -> Rights {
+        if user.name == ROOT {
             return Rights::all();
         }
-        let present = self.users.contains_key(user);
-        let mut rights = Rights { present, ..Rights::default() };
-        let mut open = vec![Grantee::User(user.to_owned())];
+        if self.users.get(&user.name).is_none_or(|present| present.id != user.id) {
+            return Rights::default();
+        }
+        let mut rights = Rights { present: true, ..Rights::default() };
+        let mut open = vec![Grantee::User(user.name.clone())];
         while let Some(grants) = open.pop().and_then(|next| self.grants(&next)) {
             rights.grants.add(grants);
             for role in &grants.roles {
@@ -222,11 +254,11 @@ impl Rights {
     }
 
     /// Fails for a user who was dropped while he was connected.
-    pub fn need_presence(&self, user: &str) -> Result<()> {
+    pub fn need_presence(&self, user: &Identity) -> Result<()> {
         if self.present {
             return Ok(());
         }
-        Err(Error::UnknownPrincipal { what: "User", name: user.to_owned() })
+        Err(Error::UnknownPrincipal { what: "User", name: user.name.clone() })
     }
 
     /// Fails if no stage may be made in a database.
@@ -237,7 +269,7 @@ impl Rights {
     /// Fails if a privilege on a stage is missing.
     pub fn need_on(
         &self,
-        user: &str,
+        user: &Identity,
         name: &StageName,
         stage: Uuid,
         privilege: StagePrivilege,
@@ -251,7 +283,7 @@ impl Rights {
         }
         Err(Error::StageDenied {
             privilege: privilege.to_string(),
-            user: user.to_owned(),
+            user: user.name.clone(),
             stage: name.to_string(),
         })
     }
@@ -327,16 +359,22 @@ mod tests {
             creator: String::new(),
         };
         people.users.insert("eve".to_owned(), user);
-        let rights = people.rights("eve");
+        let eve = people.identity("eve").expect("there");
+        let rights = people.rights(&eve);
         assert!(rights.has_on("default", one, StagePrivilege::Read));
         assert!(!rights.has_on("default", one, StagePrivilege::Write));
         assert!(rights.has_on("default", other, StagePrivilege::Write));
         assert!(rights.has_on("sales", Uuid::nil(), StagePrivilege::Ownership));
         assert!(rights.sees("default", one) && !rights.sees("default", Uuid::nil()));
         assert!(!rights.has(ServerPrivilege::CreateStage));
+        // A later user of the name is somebody else, and so is one before him.
+        let other_eve = Identity { id: Uuid::from_u128(7), ..eve.clone() };
+        assert!(!people.rights(&other_eve).sees("default", other));
+        assert!(people.rights(&other_eve).need_presence(&other_eve).is_err());
+        assert!(people.rights(&eve).need_presence(&eve).is_ok());
         people.forget_role("a");
-        assert!(!people.rights("eve").sees("default", one));
-        assert!(!people.rights("nobody").sees("default", one));
-        assert!(people.rights(ROOT).has(ServerPrivilege::CreateUser));
+        assert!(!people.rights(&eve).sees("default", one));
+        assert!(people.identity("nobody").is_none());
+        assert!(people.rights(&Identity::root()).has(ServerPrivilege::CreateUser));
     }
 }

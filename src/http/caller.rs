@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::access::people::StagePrivilege;
-use crate::access::{REFUSAL_DELAY, ROOT};
+use crate::access::REFUSAL_DELAY;
+use crate::access::people::{Identity, StagePrivilege};
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::sql::location::{self, Location};
@@ -22,7 +22,7 @@ pub(super) async fn authenticate(
     instance: &Instance,
     ip: IpAddr,
     headers: &HeaderMap,
-) -> Result<String> {
+) -> Result<Identity> {
     let denied = |user: &str, with_password| Error::AccessDenied {
         user: user.to_owned(),
         host: ip.to_string(),
@@ -30,12 +30,13 @@ pub(super) async fn authenticate(
     };
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         let admitted = instance.users.admits_without_password(ip);
-        return if admitted { Ok(ROOT.to_owned()) } else { Err(denied("", false)) };
+        return if admitted { Ok(Identity::root()) } else { Err(denied("", false)) };
     };
     match basic(value) {
         Some((user, password)) => {
-            if instance.account(&user).await?.verify_clear(ip, &password) {
-                return Ok(user);
+            let account = instance.account(&user).await?;
+            if account.verify_clear(ip, &password) {
+                return Ok(account.identity());
             }
             tokio::time::sleep(REFUSAL_DELAY).await;
             Err(denied(&user, !password.is_empty()))
@@ -78,7 +79,7 @@ impl Area {
     pub(super) async fn files_for(
         self,
         instance: &Instance,
-        user: &str,
+        user: &Identity,
         privilege: StagePrivilege,
     ) -> Result<Arc<Files>> {
         match &self.0 {
@@ -93,7 +94,7 @@ impl Area {
                 instance.directory.rights(user).await?.need_table(database, name)?;
             }
         }
-        Ok(self.files(instance, user).await?.0)
+        Ok(self.files(instance, &user.name).await?.0)
     }
 
     /// Its files, whoever asks, and what a signature for one of them names.
@@ -105,7 +106,8 @@ impl Area {
         let stages = &instance.stages;
         match self.0 {
             location::Area::User => {
-                Ok((stages.user_files(user).await?, Scope::User(user.to_owned())))
+                let user = instance.directory.identity(user).await?;
+                Ok((stages.user_files(&user.name).await?, Scope::User(user.name, user.id)))
             }
             location::Area::Stage { database, name } => {
                 let database = database.unwrap_or_else(|| DEFAULT_DATABASE.to_owned());

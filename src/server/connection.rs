@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use opensrv_mysql::{AsyncMysqlIntermediary, IntermediaryOptions};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::capability::Capabilities;
@@ -14,6 +15,7 @@ use super::gate::{Bounds, GateHandle, Layers, Stream};
 use super::handshake::{SALT, salt};
 use super::prepared::Statements;
 use super::shim::Shim;
+use crate::access::people::Identity;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::session::Session;
@@ -25,6 +27,8 @@ pub(super) struct Connection<S> {
     pub(super) ip: IpAddr,
     pub(super) salt: [u8; SALT],
     pub(super) gate: GateHandle<S>,
+    /// Who has proved that he is it, between the proof and the session.
+    pub(super) who: Mutex<Option<Identity>>,
     /// `None` before the log-in.
     pub(super) session: Option<Session>,
     pub(super) statements: Statements,
@@ -73,6 +77,7 @@ pub(super) async fn serve<S: Stream>(
         ip,
         salt,
         gate,
+        who: Mutex::default(),
         session: None,
         statements: Statements::default(),
         several: false,

@@ -12,6 +12,8 @@ use bytes::BufMut;
 
 use super::gate::{GateHandle, Stream};
 use super::handshake::{self, HandshakeResponse, NATIVE_PASSWORD, SALT, SHA2_PASSWORD};
+use crate::access::audit;
+use crate::access::people::Identity;
 use crate::access::{Account, REFUSAL_DELAY, SHA2_PROOF};
 use crate::error::Error;
 
@@ -49,6 +51,8 @@ pub(super) struct LogIn<'c, S> {
     /// What the proof is for.
     salt: [u8; SALT],
     secure: bool,
+    /// What the audit log calls it.
+    what: &'static str,
 }
 
 impl<'c, S: Stream> LogIn<'c, S> {
@@ -69,11 +73,12 @@ impl<'c, S: Stream> LogIn<'c, S> {
             proof: client.auth_response.clone(),
             salt,
             secure: gate.cipher().is_some(),
+            what: "log-in",
         }
     }
 
-    /// Whether the client is who it says. If not, it has been told, or is gone.
-    pub(super) async fn run(mut self) -> bool {
+    /// Who the client is. If it isn't who it says, it has been told, or is gone.
+    pub(super) async fn run(mut self) -> Option<Identity> {
         let fits = match self.method {
             Method::Native => true,
             // An empty one may only mean that the greeting's challenge is for another method.
@@ -81,17 +86,18 @@ impl<'c, S: Stream> LogIn<'c, S> {
             Method::Sha2 => self.has_fast_proof(),
             Method::Other => false,
         };
-        (fits || self.switch().await) && self.decide().await
+        if fits || self.switch().await { self.decide().await } else { None }
     }
 
     /// The same for COM_CHANGE_USER, where clients differ in what challenge they answer.
-    pub(super) async fn run_again(mut self) -> bool {
+    pub(super) async fn run_again(mut self) -> Option<Identity> {
+        self.what = "COM_CHANGE_USER";
         let fits = match self.method {
             Method::Native => self.has_native_proof(),
             Method::Sha2 => self.has_fast_proof(),
             Method::Other => false,
         };
-        (fits || self.switch().await) && self.decide().await
+        if fits || self.switch().await { self.decide().await } else { None }
     }
 
     /// Asks for a proof for a new challenge; `false` if none comes.
@@ -115,20 +121,22 @@ impl<'c, S: Stream> LogIn<'c, S> {
         }
     }
 
-    async fn decide(mut self) -> bool {
+    async fn decide(mut self) -> Option<Identity> {
         let right = match self.method {
             Method::Native => self.has_native_proof(),
             Method::Sha2 => match self.has_sha2_proof().await {
                 Some(right) => right,
-                None => return false,
+                None => return None,
             },
             Method::Other => false,
         };
-        match right {
-            true => self.gate.welcome(self.welcome()),
-            false => self.deny().await,
+        if !right {
+            self.deny().await;
+            return None;
         }
-        right
+        self.gate.welcome(self.welcome());
+        audit::record(self.user, self.ip, self.what, true, &Ok(()));
+        Some(self.account.identity())
     }
 
     fn has_native_proof(&self) -> bool {
@@ -187,5 +195,6 @@ impl<'c, S: Stream> LogIn<'c, S> {
         tracing::info!("{error}");
         tokio::time::sleep(REFUSAL_DELAY).await;
         self.gate.refuse(&error);
+        audit::record::<()>(self.user, self.ip, self.what, true, &Err(error));
     }
 }

@@ -18,6 +18,7 @@ use super::handshake::{HandshakeResponse, SALT};
 use super::login::LogIn;
 use super::reply::{Protocol, Reply};
 use super::upload::Client;
+use crate::access::people::Identity;
 use crate::error::{Error, Result};
 use crate::instance::SERVER_VERSION;
 use crate::rows::{Done, Outcome};
@@ -49,7 +50,7 @@ impl<S: Stream> AsyncMysqlShim<Writer<S>> for Shim<'_, S> {
     async fn authenticate(&self, _plugin: &str, _user: &[u8], _salt: &[u8], _proof: &[u8]) -> bool {
         let client = self.0.gate.client();
         match self.0.log_in(&client).await {
-            Some(attempt) => attempt.run().await,
+            Some(attempt) => self.0.knows(attempt.run().await),
             None => false,
         }
     }
@@ -114,6 +115,13 @@ impl<S: Stream> Connection<S> {
         }
     }
 
+    /// Remembers who it is; `false` if nobody is.
+    fn knows(&self, who: Option<Identity>) -> bool {
+        let known = who.is_some();
+        *self.who.lock() = who;
+        known
+    }
+
     /// COM_CHANGE_USER. As with MySQL, one that fails is the connection's end.
     async fn change_user(&mut self, payload: &[u8]) -> io::Result<()> {
         let client = match self.gate.client().changed(payload) {
@@ -124,7 +132,7 @@ impl<S: Stream> Connection<S> {
             }
         };
         let right = match self.log_in(&client).await {
-            Some(attempt) => attempt.run_again().await,
+            Some(attempt) => self.knows(attempt.run_again().await),
             None => false,
         };
         if !right {
@@ -139,13 +147,14 @@ impl<S: Stream> Connection<S> {
     }
 
     async fn begin_session(&mut self) -> io::Result<()> {
+        let Some(user) = self.who.lock().take() else { return Err(never("a log-in")) };
         let client = self.gate.client();
         let local_files = client.capabilities.has(Capabilities::LOCAL_FILES);
         self.several = client.capabilities.has(Capabilities::MULTI_STATEMENTS);
         let peer = Peer {
             connection_id: self.id,
             ip: self.ip,
-            user: client.user,
+            user,
             attributes: client.attributes,
             local_files,
             cipher: self.gate.cipher(),
@@ -153,7 +162,7 @@ impl<S: Stream> Connection<S> {
         };
         let attributes = &peer.attributes;
         let cipher = peer.cipher.as_ref().map(|cipher| &cipher.suite);
-        tracing::debug!(connection = self.id, user = peer.user, ?attributes, cipher, "logged in");
+        tracing::debug!(connection = self.id, user = %peer.user, ?attributes, cipher, "logged in");
         let session =
             self.session.insert(Session::new(self.instance.clone(), peer, self.killed.clone()));
         if let Some(database) = client.database

@@ -28,8 +28,8 @@ pub struct Link<'a> {
 pub enum Scope {
     /// A stage: its id, so that a new one of the old name is not meant.
     Stage(Uuid),
-    /// A user's own.
-    User(String),
+    /// A user's own: his name, and his id.
+    User(String, Uuid),
     /// A table's: database and table.
     Table(String, String),
 }
@@ -39,7 +39,7 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Scope::Stage(id) => write!(f, "stage {id}"),
-            Scope::User(name) => write!(f, "user {name:?}"),
+            Scope::User(name, id) => write!(f, "user {name:?} {id}"),
             Scope::Table(database, name) => write!(f, "table {database:?} {name:?}"),
         }
     }
@@ -91,14 +91,18 @@ mod tests {
 
     #[test]
     fn a_signature_is_for_one_link_alone() {
-        let signer = Signer::new([1; 32]);
-        let (scope, other) = (Scope::User("a".to_owned()), Scope::User("b".to_owned()));
+        let (signer, id) = (Signer::new([1; 32]), Uuid::from_u128);
+        let (scope, other) =
+            (Scope::User("a".to_owned(), id(1)), Scope::User("b".to_owned(), id(1)));
+        // A later user of the name is another one.
+        let later = Scope::User("a".to_owned(), id(2));
         let link = Link { method: "GET", scope: &scope, path: "x", expires: 1, content_type: "" };
         let signature = signer.sign(&link);
         assert!(signer.is_signed(&link, &signature));
         for changed in [
             Link { method: "PUT", ..link.clone() },
             Link { scope: &other, ..link.clone() },
+            Link { scope: &later, ..link.clone() },
             Link { path: "y", ..link.clone() },
             Link { expires: 2, ..link.clone() },
             Link { content_type: "text/html", ..link.clone() },

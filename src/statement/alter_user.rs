@@ -48,11 +48,15 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
 
 /// Gives a user another password: one's own, or anybody's with the privilege for it.
 pub async fn set_password(session: &Session, name: &str, password: &Secret) -> Result<()> {
-    if name != session.peer.user {
+    let directory = &session.instance.directory;
+    let user = if name == session.peer.user.name {
+        session.peer.user.clone()
+    } else {
         session.need_power_over(name).await?;
-    }
+        directory.identity(name).await?
+    };
     check_password(password)?;
-    session.instance.directory.set_password(name, password).await
+    directory.set_password(&user, password).await
 }
 
 impl AlterUser {

@@ -132,7 +132,7 @@ impl CreateStage {
             session.instance.stages.create(definition, how).await?
         };
         if created != Created::Kept && !self.temporary && !rights.owns_database(&database) {
-            let owner = Grantee::User(session.peer.user.clone());
+            let owner = Grantee::User(session.peer.user.name.clone());
             let owns = |grants: &mut Grants| {
                 grants.stages.entry(id).or_default().insert(StagePrivilege::Ownership);
             };

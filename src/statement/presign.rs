@@ -170,7 +170,7 @@ impl Presign {
             encoded(stage.trim_start_matches('@')),
             segments.join("/")
         );
-        if let Scope::User(user) = &scope {
+        if let Scope::User(user, _) = &scope {
             url.push_str(&format!("&user={}", encoded(user)));
         }
         if !fetched_as.is_empty() {
@@ -185,7 +185,10 @@ impl Presign {
 /// The area with its database, and what a signature for it names.
 async fn scope(session: &Session, area: &Area) -> Result<(Area, Scope)> {
     match area {
-        Area::User => Ok((Area::User, Scope::User(session.peer.user.clone()))),
+        Area::User => {
+            let user = session.peer.user.clone();
+            Ok((Area::User, Scope::User(user.name, user.id)))
+        }
         Area::Stage { database, name } => {
             let name = QualifiedName { database: database.clone(), name: name.clone() };
             let definition = session.stage(&session.stage_name(&name)?).await?;

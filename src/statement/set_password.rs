@@ -44,7 +44,7 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
 impl SetPassword {
     /// Changes it.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
-        let name = self.user.as_ref().unwrap_or(&session.peer.user);
+        let name = self.user.as_ref().unwrap_or(&session.peer.user.name);
         set_password(session, name, &self.password).await?;
         Ok(Outcome::done())
     }

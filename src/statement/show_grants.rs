@@ -62,7 +62,7 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
 
 impl ShowGrants {
     fn of(&self, session: &Session) -> Grantee {
-        self.of.clone().unwrap_or_else(|| Grantee::User(session.peer.user.clone()))
+        self.of.clone().unwrap_or_else(|| Grantee::User(session.peer.user.name.clone()))
     }
 
     /// MySQL's one column.
@@ -76,7 +76,9 @@ impl ShowGrants {
         let of = self.of(session);
         let rights = session.rights().await?;
         let own = match &of {
-            Grantee::User(name) => *name == session.peer.user,
+            Grantee::User(name) => {
+                *name == session.peer.user.name && rights.need_presence(&session.peer.user).is_ok()
+            }
             Grantee::Role(name) => rights.roles.contains(name),
         };
         if !own {

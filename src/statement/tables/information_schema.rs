@@ -566,7 +566,9 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         name: "USER_ATTRIBUTES",
         columns: &[text("USER"), text("HOST"), text_or_null("ATTRIBUTE")],
-        rows: |_, session| vec![vec![session.peer.user.clone().into(), "%".into(), Value::Null]],
+        rows: |_, session| {
+            vec![vec![session.peer.user.name.clone().into(), "%".into(), Value::Null]]
+        },
     },
     Table {
         name: "USER_PRIVILEGES",
@@ -708,8 +710,8 @@ pub(super) fn processes(world: &World, _: &Session) -> Vec<Row> {
         let running = process.statement.is_some();
         vec![
             Value::UInt(u64::from(process.id)),
-            process.user.as_str().into(),
-            process.host.as_str().into(),
+            process.who.user.as_str().into(),
+            process.who.host.as_str().into(),
             process.database.clone().into(),
             if running { "Query" } else { "Sleep" }.into(),
             process.time.as_secs().into(),

@@ -119,7 +119,7 @@ const USER: &[Col] = &[
 /// The one who asks; others are in `SHOW USERS`. No hash of a password is ever shown.
 fn users(world: &super::World, session: &Session) -> Vec<Row> {
     let privileges = USER.iter().filter(|column| column.0.ends_with("_priv"));
-    let mut row: Row = vec!["%".into(), session.peer.user.as_str().into()];
+    let mut row: Row = vec!["%".into(), session.peer.user.name.as_str().into()];
     let has = if world.admin { "Y" } else { "N" };
     row.extend(privileges.map(|_| Value::from(has)));
     row.extend(std::iter::repeat_n(Value::UInt(0), 4));
