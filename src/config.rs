@@ -6,9 +6,36 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+
+/// How a password is kept, and so how it is proved. The names are MySQL's.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum Plugin {
+    /// As a digest that every client can prove.
+    #[default]
+    #[serde(rename = "mysql_native_password")]
+    Native,
+    /// As a salted hash that is slow to guess at.
+    #[serde(rename = "caching_sha2_password")]
+    Sha2,
+}
+
+impl Plugin {
+    /// All of them.
+    pub const ALL: [Plugin; 2] = [Plugin::Native, Plugin::Sha2];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Plugin::Native => "mysql_native_password",
+            Plugin::Sha2 => "caching_sha2_password",
+        }
+    }
+}
 
 /// Everything that the server needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -23,6 +50,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The password of `root`; empty means "from loopback only, without one".
     pub root_password: Secret,
+    /// The method of users who are made without one, and of `root`; the greeting offers it.
+    pub default_authentication_plugin: Plugin,
     /// How connections are encrypted.
     pub tls: TlsFiles,
     /// Whether connections that are not encrypted are refused.
@@ -217,6 +246,7 @@ struct File {
     public_url: Option<String>,
     data_dir: Option<PathBuf>,
     root_password: Option<Secret>,
+    default_authentication_plugin: Plugin,
     tls: TlsFiles,
     require_secure_transport: bool,
     catalog: Option<Place>,
@@ -271,6 +301,7 @@ impl Config {
                 .or(file.data_dir)
                 .unwrap_or_else(|| PathBuf::from("stagewire-data")),
             root_password: overrides.root_password.or(file.root_password).unwrap_or_default(),
+            default_authentication_plugin: file.default_authentication_plugin,
             tls: TlsFiles {
                 cert: overrides.tls_cert.or(file.tls.cert),
                 key: overrides.tls_key.or(file.tls.key),

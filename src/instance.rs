@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use crate::access::directory::Directory;
 use crate::access::people::{Identity, StagePrivilege, hidden};
-use crate::access::{Account, ROOT, Users};
+use crate::access::{Account, Known, ROOT, Users};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::exchange::Exchange;
 use crate::processes::Processes;
 use crate::stage::Stages;
 use crate::stage::definition::Definition;
@@ -29,6 +30,8 @@ pub struct Instance {
     pub http_addr: OnceLock<SocketAddr>,
     /// The certificate.
     pub tls: Arc<Tls>,
+    /// What hides a password where connections are not encrypted.
+    pub exchange: Exchange,
     /// Who may log in.
     pub users: Users,
     /// The other users, roles, and what was granted to them.
@@ -52,12 +55,14 @@ impl Instance {
         let directory = Directory::open(&stages).await?;
         // The data directory is this server's from here on.
         let tls = Arc::new(Tls::open(&config)?);
-        let users = Users::new(&config.root_password);
+        let users = Users::new(&config.root_password, config.default_authentication_plugin);
+        let exchange = Exchange::new(&config.data_dir);
         Ok(Arc::new(Instance {
             config,
             stages,
             http_addr: OnceLock::new(),
             tls,
+            exchange,
             users,
             directory,
             started: Instant::now(),
@@ -70,11 +75,12 @@ impl Instance {
 
     /// Who wants to log in under this name.
     pub async fn account<'a>(&'a self, name: &'a str) -> Result<Account<'a>> {
-        let digest = match name {
-            ROOT => None,
-            _ => self.directory.password_digest(name).await?,
+        let plugin = self.config.default_authentication_plugin;
+        let known = match name {
+            ROOT => Known { plugin, user: None },
+            _ => self.directory.known(name, plugin).await?,
         };
-        Ok(self.users.account(name, digest))
+        Ok(self.users.account(name, known))
     }
 
     /// The stage of this name, for a user who may do this with it. One that he may not know of looks

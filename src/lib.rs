@@ -27,6 +27,7 @@ pub mod client;
 pub mod compressed;
 pub mod config;
 pub mod error;
+pub mod exchange;
 pub mod http;
 pub mod instance;
 pub mod metrics;

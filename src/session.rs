@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::audit;
-use crate::compressed::Compression;
 use crate::access::people::{Identity, Rights, ServerPrivilege, StagePrivilege};
+use crate::compressed::Compression;
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;

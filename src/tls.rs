@@ -130,7 +130,7 @@ fn self_signed(names: Vec<String>) -> Result<(KeyPair, Certificate), rcgen::Erro
 }
 
 /// A file that is there whole or not at all.
-fn write_whole(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+pub fn write_whole(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let unfinished = path.with_extension("pem.new");
     // Left by a server that was killed here, perhaps with other rights.
     match fs::remove_file(&unfinished) {

@@ -13,9 +13,11 @@ use jiff::Timestamp;
 use md5::{Digest, Md5};
 use opendal::{Operator, services};
 use sha2::Sha256;
+use stagewire::access::Users;
 use stagewire::access::directory::Directory;
+use stagewire::access::password::Kept;
 use stagewire::access::people::{Grantee, Grants};
-use stagewire::config::{self, Config, Overrides, Secret};
+use stagewire::config::{self, Config, Overrides, Plugin, Secret};
 use stagewire::error::{Error, StorageKind};
 use stagewire::stage::definition::{Definition, External, Place};
 use stagewire::stage::name::{StageName, StagePath};
@@ -1035,8 +1037,11 @@ async fn no_grant_is_lost_and_one_of_many_makes_a_user() {
     let servers = join_all((0..8).map(|_| over(&catalog, &storage))).await;
     let directories = join_all(servers.iter().map(|stages| Directory::open(stages))).await;
     let directories: Vec<_> = directories.into_iter().map(|one| one.expect("opened")).collect();
-    let password = Secret::new("hush");
-    let made = join_all(directories.iter().map(|one| one.create_user("bob", &password, BY))).await;
+    let users = Users::new(&Secret::default(), Plugin::Native);
+    let (native, slow) = (Plugin::Native, Plugin::Sha2);
+    let kept = users.keep(native, &Secret::new("hush")).await.expect("kept");
+    let Kept::Native(digest) = kept else { panic!("no digest") };
+    let made = join_all(directories.iter().map(|one| one.create_user("bob", &kept, BY))).await;
     assert_eq!(made.iter().filter(|made| matches!(made, Ok(true))).count(), 1, "{made:?}");
     let grants = directories.iter().enumerate().map(|(number, one)| async move {
         let role = format!("role{number}");
@@ -1048,17 +1053,27 @@ async fn no_grant_is_lost_and_one_of_many_makes_a_user() {
     for one in &directories {
         let bob = one.identity("bob").await.expect("there");
         assert_eq!(one.rights(&bob).await.expect("looked up").roles.len(), 8);
-        let (id, _) = one.password_digest("bob").await.expect("opened").expect("there");
-        assert_eq!(id, bob.id);
+        let known = one.known("bob", slow).await.expect("opened");
+        assert_eq!((known.plugin, known.user), (native, Some((bob.id, kept.clone()))));
     }
-    // What is written holds neither the password nor its digest.
-    let (_, digest) = directories[0].password_digest("bob").await.expect("opened").expect("there");
+    let hash = users.keep(slow, &Secret::new("hush")).await.expect("kept");
+    assert!(directories[0].create_user("eve", &hash, BY).await.expect("made"));
+    let known = directories[1].known("eve", native).await.expect("opened");
+    assert_eq!((known.plugin, known.user.map(|(_, kept)| kept)), (slow, Some(hash)));
+    // A name that nobody has proves a password as on every other server.
+    for name in ["a", "b", "c", "d"] {
+        let one = directories[0].known(name, native).await.expect("looked up");
+        let other = directories[1].known(name, native).await.expect("looked up");
+        assert!(one.user.is_none() && one.plugin == other.plugin);
+    }
+    // What is written holds neither the password nor what is kept of it.
     let objects = catalog.list_with("access/").recursive(true).await.expect("listed");
     assert!(objects.len() > 16);
     for object in objects.iter().filter(|object| object.metadata().is_file()) {
         let text = catalog.read(object.path()).await.expect("read").to_vec();
         let text = String::from_utf8(text).expect("text");
         assert!(!text.contains("hush") && !text.contains(&hex(&digest)), "{text}");
+        assert!(!text.contains("argon2"), "{text}");
     }
 }
 

@@ -12,12 +12,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("compressed", &[]),
     ("config", &[]),
     ("error", &["sql"]),
+    ("exchange", &["tls"]),
     ("http", &["access", "instance", "metrics", "sql", "stage", "tls", "transfer"]),
-    ("instance", &["access", "processes", "stage", "tls"]),
+    ("instance", &["access", "exchange", "processes", "stage", "tls"]),
     ("metrics", &[]),
     ("processes", &[]),
     ("rows", &[]),
-    ("server", &["access", "compressed", "instance", "metrics", "rows", "session", "tls"]),
+    (
+        "server",
+        &["access", "compressed", "exchange", "instance", "metrics", "rows", "session", "tls"],
+    ),
     (
         "session",
         &[
@@ -62,6 +66,8 @@ const ALONE: &[(&str, &[&str])] = &[
     ("opendal", &["stage"]),
     ("opendal_http_transport_reqwest", &["stage"]),
     ("reqwest", &["stage"]),
+    ("argon2", &["access"]),
+    ("aws_lc_rs::rsa", &["exchange"]),
     ("axum", &["http"]),
     ("indicatif", &["client"]),
     ("mysql_async", &["client"]),

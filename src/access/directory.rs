@@ -1,21 +1,20 @@
 //! The door to users, roles and grants: who looks, who changes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::access::ROOT;
+use crate::access::password::Kept;
 use crate::access::people::{Grantee, Grants, Identity, People, Rights, Role, User};
-use crate::config::Secret;
+use crate::access::{Known, ROOT};
+use crate::config::Plugin;
 use crate::error::{Error, Result};
 use crate::stage::{Register, Sealed, Stages};
 
 /// MySQL's limit.
 const MAX_NAME_CHARS: usize = 32;
-
-/// What a password's digest is sealed as.
-const NATIVE: &str = "mysql_native_password";
 
 /// Users, roles and grants, as they are on all servers of one catalog.
 pub struct Directory {
@@ -46,25 +45,34 @@ impl Directory {
         self.people().await?.identity(name).ok_or_else(|| unknown("User", name))
     }
 
-    /// A user's id and SHA1(SHA1(password)); `None` for who is not there. Not of `root`, whose
-    /// password is in the configuration.
-    pub async fn password_digest(&self, user: &str) -> Result<Option<(Uuid, [u8; 20])>> {
+    /// What is known of a name other than `root`, whose password is in the configuration.
+    pub async fn known(&self, name: &str, default: Plugin) -> Result<Known> {
         let people = self.people().await?;
-        let Some(User { id, password, .. }) = people.users.get(user) else { return Ok(None) };
-        let digits = self.register.open_sealed(password, *id, NATIVE)?;
-        Ok(from_hex(digits.expose_secret()).map(|digest| (*id, digest)))
+        let Some(User { id, plugin, password, .. }) = people.users.get(name) else {
+            return Ok(Known { plugin: self.pretended(name, &people, default), user: None });
+        };
+        let text = self.register.open_sealed(password, *id, plugin.name())?;
+        let kept = Kept::from_text(*plugin, text);
+        Ok(Known { plugin: *plugin, user: kept.map(|kept| (*id, kept)) })
+    }
+
+    /// The method of a name that nobody has: always the same, on all servers, and one that a user
+    /// could have.
+    fn pretended(&self, name: &str, people: &People, default: Plugin) -> Plugin {
+        let in_use = people.users.values().map(|user| user.plugin).chain([default]);
+        let in_use: Vec<Plugin> = in_use.collect::<BTreeSet<_>>().into_iter().collect();
+        let [tag, ..] = self.register.tag("log-in", name);
+        in_use.get(usize::from(tag) % in_use.len().max(1)).copied().unwrap_or(default)
     }
 
     /// Makes a user; `false` if there is one of this name already.
-    pub async fn create_user(&self, name: &str, password: &Secret, by: &str) -> Result<bool> {
+    pub async fn create_user(&self, name: &str, kept: &Kept, by: &str) -> Result<bool> {
         check_name("user", name)?;
-        if self.people().await?.users.contains_key(name) {
-            return Ok(false);
-        }
         let id = Uuid::new_v4();
         let user = User {
             id,
-            password: self.seal(password, id)?,
+            plugin: kept.plugin(),
+            password: self.seal(kept, id)?,
             grants: Grants::default(),
             created_at: Timestamp::now(),
             creator: by.to_owned(),
@@ -86,11 +94,12 @@ impl Directory {
     }
 
     /// Gives a user another password.
-    pub async fn set_password(&self, user: &Identity, password: &Secret) -> Result<()> {
+    pub async fn set_password(&self, user: &Identity, kept: &Kept) -> Result<()> {
         protect(&user.name)?;
-        let sealed = self.seal(password, user.id)?;
+        let sealed = self.seal(kept, user.id)?;
         let change = |people: &mut People| match people.users.get_mut(&user.name) {
             Some(present) if present.id == user.id => {
+                present.plugin = kept.plugin();
                 present.password = sealed.clone();
                 Ok(())
             }
@@ -176,10 +185,13 @@ impl Directory {
         self.register.change(&change).await
     }
 
-    fn seal(&self, password: &Secret, owner: Uuid) -> Result<Sealed> {
-        let digest = super::native_digest(password.expose_secret());
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.register.close(&Secret::new(digits), owner, NATIVE)
+    /// How a user proves a password; `None` for `root`, and who is not there.
+    pub async fn plugin(&self, user: &Identity) -> Result<Option<Plugin>> {
+        Ok(self.people().await?.users.get(&user.name).map(|user| user.plugin))
+    }
+
+    fn seal(&self, kept: &Kept, owner: Uuid) -> Result<Sealed> {
+        self.register.close(&kept.to_text(), owner, kept.plugin().name())
     }
 }
 
@@ -221,15 +233,4 @@ fn check_name(what: &'static str, name: &str) -> Result<()> {
         });
     }
     Ok(())
-}
-
-fn from_hex(digits: &str) -> Option<[u8; 20]> {
-    let mut bytes = [0; 20];
-    if digits.len() != 40 {
-        return None;
-    }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(digits.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::access::ROOT;
+use crate::config::Plugin;
 use crate::error::{Error, Result};
 use crate::stage::Sealed;
 use crate::stage::name::StageName;
@@ -26,6 +27,9 @@ pub struct People {
 pub struct User {
     /// Not the one of an earlier user of this name.
     pub id: Uuid,
+    /// How it is kept and proved. Users of the first versions all had the first one.
+    #[serde(default)]
+    pub plugin: Plugin,
     /// What is kept of the password.
     pub password: Sealed,
     /// What the user may do.
@@ -333,6 +337,17 @@ mod tests {
     }
 
     #[test]
+    fn users_of_the_first_versions_have_the_first_method() {
+        let text = r#"{"users":{"bob":{"id":"00000000-0000-0000-0000-000000000001",
+            "password":{"sealed":"","key":""},"created_at":"1970-01-01T00:00:00Z","creator":""}},
+            "roles":{}}"#;
+        let people: People = serde_json::from_str(text).expect("people");
+        assert_eq!(people.users["bob"].plugin, Plugin::Native);
+        let text = serde_json::to_string(&people).expect("text");
+        assert!(text.contains(r#""plugin":"mysql_native_password""#), "{text}");
+    }
+
+    #[test]
     fn roles_are_followed_even_in_a_circle() {
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let mut people = People::default();
@@ -353,6 +368,7 @@ mod tests {
         let grants = Grants { roles: BTreeSet::from(["a".to_owned()]), ..Grants::default() };
         let user = User {
             id: Uuid::nil(),
+            plugin: Plugin::Native,
             password: seal,
             grants,
             created_at: Timestamp::UNIX_EPOCH,

@@ -35,7 +35,7 @@ pub(super) async fn authenticate(
     match basic(value) {
         Some((user, password)) => {
             let account = instance.account(&user).await?;
-            if account.verify_clear(ip, &password) {
+            if account.verify_clear(ip, &password).await {
                 return Ok(account.identity());
             }
             tokio::time::sleep(REFUSAL_DELAY).await;

@@ -12,7 +12,7 @@ use crate::compressed::Compression;
 use crate::config::Algorithm;
 use crate::error::{Error, Result};
 
-/// The method that every client knows; the greeting offers it.
+/// The method that every client knows.
 pub(super) const NATIVE_PASSWORD: &str = "mysql_native_password";
 
 /// The method that clients of MySQL 8 and later use where they may.

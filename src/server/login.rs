@@ -1,10 +1,15 @@
 //! Who the client is: methods of proof, and the switch from one to the other. Source: the manual's
 //! pages "Authentication Methods" and "Caching_sha2_password information".
 //!
-//! The greeting offers `mysql_native_password`, which every client knows. A client that would rather
-//! use `caching_sha2_password` may, with two limits: its full exchange needs the password in clear,
-//! so it takes place in encrypted connections alone; and where the short one is not enough in
-//! another, the client is asked for the native proof.
+//! | the account's method | the client's | what follows |
+//! | --- | --- | --- |
+//! | `mysql_native_password` | the same | its proof is checked |
+//! | | `caching_sha2_password` | the short proof; else, in encrypted connections, the password, and in others the native proof |
+//! | `caching_sha2_password` | the same | the short proof; else the password: encrypted by TLS, or by RSA |
+//! | | any other | a switch to `caching_sha2_password` |
+//!
+//! Any other method is switched to the account's. A name that nobody has is asked for what one that
+//! somebody has would be.
 
 use std::net::IpAddr;
 
@@ -15,11 +20,16 @@ use super::handshake::{self, HandshakeResponse, NATIVE_PASSWORD, SALT, SHA2_PASS
 use crate::access::audit;
 use crate::access::people::Identity;
 use crate::access::{Account, REFUSAL_DELAY, SHA2_PROOF};
-use crate::error::Error;
+use crate::config::Plugin;
+use crate::error::{Error, Result};
+use crate::exchange::Exchange;
 
 /// Behind the header of "more data": the proof was right, or the password itself is needed.
 const FAST_PROOF_IS_RIGHT: u8 = 0x03;
 const SEND_PASSWORD: u8 = 0x04;
+
+/// In the place of a password: the client wants the public key.
+const ASKS_FOR_KEY: u8 = 0x02;
 
 /// How a client proves that it has the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +53,7 @@ impl Method {
 /// One attempt to log in.
 pub(super) struct LogIn<'c, S> {
     gate: &'c GateHandle<S>,
+    exchange: &'c Exchange,
     account: Account<'c>,
     ip: IpAddr,
     user: &'c str,
@@ -59,6 +70,7 @@ impl<'c, S: Stream> LogIn<'c, S> {
     /// By what the client has said, for the challenge `salt`.
     pub(super) fn new(
         gate: &'c GateHandle<S>,
+        exchange: &'c Exchange,
         account: Account<'c>,
         ip: IpAddr,
         client: &'c HandshakeResponse,
@@ -66,6 +78,7 @@ impl<'c, S: Stream> LogIn<'c, S> {
     ) -> LogIn<'c, S> {
         LogIn {
             gate,
+            exchange,
             account,
             ip,
             user: &client.user,
@@ -79,12 +92,12 @@ impl<'c, S: Stream> LogIn<'c, S> {
 
     /// Who the client is. If it isn't who it says, it has been told, or is gone.
     pub(super) async fn run(mut self) -> Option<Identity> {
-        let fits = match self.method {
-            Method::Native => true,
+        let fits = match (self.method, self.account.plugin()) {
+            (Method::Native, Plugin::Native) => true,
+            (Method::Sha2, Plugin::Native) if !self.secure => self.has_fast_proof(),
             // An empty one may only mean that the greeting's challenge is for another method.
-            Method::Sha2 if self.secure => !self.proof.is_empty(),
-            Method::Sha2 => self.has_fast_proof(),
-            Method::Other => false,
+            (Method::Sha2, _) => !self.proof.is_empty(),
+            (Method::Native, Plugin::Sha2) | (Method::Other, _) => false,
         };
         if fits || self.switch().await { self.decide().await } else { None }
     }
@@ -93,6 +106,7 @@ impl<'c, S: Stream> LogIn<'c, S> {
     pub(super) async fn run_again(mut self) -> Option<Identity> {
         self.what = "COM_CHANGE_USER";
         let fits = match self.method {
+            // Never right for an account of the other method.
             Method::Native => self.has_native_proof(),
             Method::Sha2 => self.has_fast_proof(),
             Method::Other => false,
@@ -102,9 +116,10 @@ impl<'c, S: Stream> LogIn<'c, S> {
 
     /// Asks for a proof for a new challenge; `false` if none comes.
     async fn switch(&mut self) -> bool {
-        let (method, name) = match self.method {
-            Method::Sha2 if self.secure => (Method::Sha2, SHA2_PASSWORD),
-            Method::Native | Method::Sha2 | Method::Other => (Method::Native, NATIVE_PASSWORD),
+        let (method, name) = match (self.account.plugin(), self.method) {
+            (Plugin::Sha2, _) => (Method::Sha2, SHA2_PASSWORD),
+            (Plugin::Native, Method::Sha2) if self.secure => (Method::Sha2, SHA2_PASSWORD),
+            (Plugin::Native, _) => (Method::Native, NATIVE_PASSWORD),
         };
         let Ok(salt) = handshake::salt() else {
             self.gate.refuse(&Error::Internal { what: "no random numbers".to_owned() });
@@ -155,24 +170,52 @@ impl<'c, S: Stream> LogIn<'c, S> {
     /// `None` if the client has gone away.
     async fn has_sha2_proof(&mut self) -> Option<bool> {
         if self.says_nothing() {
-            return Some(self.account.verify_clear(self.ip, ""));
+            return Some(self.account.verify_clear(self.ip, "").await);
         }
         if self.has_fast_proof() {
-            self.more_data(FAST_PROOF_IS_RIGHT);
+            self.more_data(&[FAST_PROOF_IS_RIGHT]);
             return Some(true);
         }
-        if !self.secure || self.proof.len() != SHA2_PROOF {
+        if self.proof.len() != SHA2_PROOF {
             return Some(false);
         }
-        self.more_data(SEND_PASSWORD);
-        let sent = self.gate.next_of_log_in().await?;
+        self.more_data(&[SEND_PASSWORD]);
+        let mut sent = self.gate.next_of_log_in().await?.to_vec();
+        if !self.secure {
+            sent = self.decrypt(sent).await?;
+        }
         let password = sent.strip_suffix(b"\0").unwrap_or(&sent);
-        let password = str::from_utf8(password).ok();
-        Some(password.is_some_and(|password| self.account.verify_clear(self.ip, password)))
+        // What is no password takes as long as a wrong one: nobody learns how far it got.
+        let password = str::from_utf8(password).unwrap_or_default();
+        Some(self.account.verify_clear(self.ip, password).await)
     }
 
-    fn more_data(&self, what: u8) {
-        self.gate.packet(|out| out.put_slice(&[0x01, what]));
+    /// The password of a client that has encrypted it with our key, which it may ask for first. Nothing
+    /// if it hasn't; `None` if it has gone away.
+    async fn decrypt(&self, mut sent: Vec<u8>) -> Option<Vec<u8>> {
+        if sent == [ASKS_FOR_KEY] {
+            self.more_data(self.usable(self.exchange.public_key().await)?.as_bytes());
+            sent = self.gate.next_of_log_in().await?.to_vec();
+        }
+        let mut clear = self.usable(self.exchange.decrypt(&sent).await)?.unwrap_or_default();
+        clear.iter_mut().zip(self.salt.iter().cycle()).for_each(|(byte, salt)| *byte ^= salt);
+        Some(clear)
+    }
+
+    /// Tells the client that the server has no key.
+    fn usable<T>(&self, key: Result<T>) -> Option<T> {
+        key.inspect_err(|error| {
+            tracing::error!(%error, "a log-in failed");
+            self.gate.refuse(error);
+        })
+        .ok()
+    }
+
+    fn more_data(&self, what: &[u8]) {
+        self.gate.packet(|out| {
+            out.put_u8(0x01);
+            out.put_slice(what);
+        });
     }
 
     /// What the OK says. Clients of MariaDB that can't verify the certificate want to see that its

@@ -38,6 +38,10 @@ impl<S: Stream> AsyncMysqlShim<Writer<S>> for Shim<'_, S> {
         SERVER_VERSION.to_owned()
     }
 
+    fn default_auth_plugin(&self) -> &str {
+        self.0.instance.config.default_authentication_plugin.name()
+    }
+
     fn connect_id(&self) -> u32 {
         self.0.id
     }
@@ -106,7 +110,10 @@ impl<S: Stream> Connection<S> {
     /// `None` if nobody knows who there is; the client has been told.
     async fn log_in<'c>(&'c self, client: &'c HandshakeResponse) -> Option<LogIn<'c, S>> {
         match self.instance.account(&client.user).await {
-            Ok(account) => Some(LogIn::new(&self.gate, account, self.ip, client, self.salt)),
+            Ok(account) => {
+                let exchange = &self.instance.exchange;
+                Some(LogIn::new(&self.gate, exchange, account, self.ip, client, self.salt))
+            }
             Err(error) => {
                 tracing::error!(%error, detail = error.detail(), "a log-in failed");
                 self.gate.refuse(&error);

@@ -88,6 +88,11 @@ where
         self.seal.close(secret, owner, what)
     }
 
+    /// Bytes that look random, and are always the same for this text and use, on all servers.
+    pub fn tag(&self, what: &str, text: &str) -> [u8; 32] {
+        self.seal.tag(what, text)
+    }
+
     /// Opens a secret that was sealed.
     pub fn open_sealed(&self, sealed: &Sealed, owner: Uuid, what: &str) -> Result<Secret> {
         let object = || "access/people/".to_owned();

@@ -83,6 +83,12 @@ impl Seal {
         self.signing_key
     }
 
+    /// Bytes that nobody without the key can foresee. No signed URL begins as this text does.
+    pub(super) fn tag(&self, what: &str, text: &str) -> [u8; 32] {
+        let keyed = link::keyed(self.signing_key).chain_update(b"stagewire tag\n");
+        keyed.chain_update(format!("{what}\n{text}")).finalize().into_bytes().into()
+    }
+
     /// Seals a text. It opens only for the same stage and option.
     pub(super) fn close(&self, secret: &Secret, stage: Uuid, option: &str) -> Result<Sealed> {
         let broken = |what: &str| Error::Internal { what: what.to_owned() };

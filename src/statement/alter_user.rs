@@ -8,10 +8,10 @@
 //! ERROR 1396 (HY000): User 'nobody' doesn't exist
 //! ```
 //!
-//! Connections that are open stay. It needs the privilege `CREATE USER`, but for one's own
+//! Without `WITH` the method stays as it is. Connections that are open stay. It needs the privilege `CREATE USER`, but for one's own
 //! password, and `ADMIN` for the password of who has that.
 
-use crate::config::Secret;
+use crate::config::{Plugin, Secret};
 use crate::error::{Error, Result};
 use crate::rows::Outcome;
 use crate::session::Session;
@@ -20,7 +20,7 @@ use crate::sql::literal;
 use crate::sql::options::Secrets;
 use crate::sql::user::user;
 use crate::statement::Statement;
-use crate::statement::create_user::{check_password, parse_password, print_password};
+use crate::statement::create_user::{Identified, check_password};
 
 /// The words that it begins with.
 pub const LEADS: &[&str] = &["ALTER USER"];
@@ -33,7 +33,7 @@ pub struct AlterUser {
     /// The name.
     pub name: String,
     /// The new password.
-    pub password: Secret,
+    pub identified: Identified,
 }
 
 /// Reads it.
@@ -42,12 +42,18 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect("USER")?;
     let if_exists = cursor.eat_all(&["IF", "EXISTS"]);
     let name = user(cursor)?;
-    let password = parse_password(cursor)?;
-    Ok(Statement::AlterUser(AlterUser { if_exists, name, password }))
+    let identified = Identified::parse(cursor)?;
+    Ok(Statement::AlterUser(AlterUser { if_exists, name, identified }))
 }
 
-/// Gives a user another password: one's own, or anybody's with the privilege for it.
-pub async fn set_password(session: &Session, name: &str, password: &Secret) -> Result<()> {
+/// Gives a user another password: one's own, or anybody's with the privilege for it. It is proved as
+/// the old one was, unless it is said how.
+pub async fn set_password(
+    session: &Session,
+    name: &str,
+    password: &Secret,
+    with: Option<Plugin>,
+) -> Result<()> {
     let directory = &session.instance.directory;
     let user = if name == session.peer.user.name {
         session.peer.user.clone()
@@ -56,13 +62,18 @@ pub async fn set_password(session: &Session, name: &str, password: &Secret) -> R
         directory.identity(name).await?
     };
     check_password(password)?;
-    directory.set_password(&user, password).await
+    let plugin = match with {
+        Some(plugin) => plugin,
+        None => directory.plugin(&user).await?.unwrap_or_default(),
+    };
+    let kept = session.instance.users.keep(plugin, password).await?;
+    directory.set_password(&user, &kept).await
 }
 
 impl AlterUser {
     /// Changes it.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
-        match set_password(session, &self.name, &self.password).await {
+        match set_password(session, &self.name, &self.identified.by, self.identified.with).await {
             Err(error @ Error::UnknownPrincipal { .. }) if self.if_exists => {
                 Ok(Outcome::done_with(error.to_string()))
             }
@@ -73,7 +84,7 @@ impl AlterUser {
     /// As it can be written again, if `secrets` are exposed.
     pub fn print(&self, secrets: Secrets) -> String {
         let if_exists = if self.if_exists { "IF EXISTS " } else { "" };
-        let password = print_password(&self.password, secrets);
-        format!("ALTER USER {if_exists}{}{password}", literal::text(&self.name))
+        let identified = self.identified.print(secrets);
+        format!("ALTER USER {if_exists}{}{identified}", literal::text(&self.name))
     }
 }

@@ -8,11 +8,12 @@
 //! ERROR 1396 (HY000): User 'bob' already exists
 //! ```
 //!
-//! Users are the same from every host. Every method works with every password; what `WITH` names is
-//! not kept. It needs the privilege `CREATE USER`.
+//! Users are the same from every host. The method is `mysql_native_password`, which every client has, or
+//! `caching_sha2_password`, of which only a salted hash is kept that is slow to guess at. Without `WITH` it
+//! is `default_authentication_plugin` of the configuration. It needs the privilege `CREATE USER`.
 
 use crate::access::people::ServerPrivilege;
-use crate::config::Secret;
+use crate::config::{Plugin, Secret};
 use crate::error::{Error, Result};
 use crate::rows::Outcome;
 use crate::session::Session;
@@ -25,8 +26,14 @@ use crate::statement::Statement;
 /// The words that it begins with.
 pub const LEADS: &[&str] = &["CREATE USER"];
 
-/// Ways to prove a password; which of them is up to the client.
-const METHODS: &[&str] = &["MYSQL_NATIVE_PASSWORD", "CACHING_SHA2_PASSWORD"];
+/// `IDENTIFIED [WITH <method>] BY '<password>'`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identified {
+    /// How the password is kept and proved; `None` for what is usual.
+    pub with: Option<Plugin>,
+    /// The password.
+    pub by: Secret,
+}
 
 /// `CREATE USER`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +43,7 @@ pub struct CreateUser {
     /// The name.
     pub name: String,
     /// The password.
-    pub password: Secret,
+    pub identified: Identified,
 }
 
 /// Reads it.
@@ -45,30 +52,39 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     cursor.expect("USER")?;
     let if_not_exists = cursor.eat_all(&["IF", "NOT", "EXISTS"]);
     let name = user(cursor)?;
-    let password = parse_password(cursor)?;
-    Ok(Statement::CreateUser(CreateUser { if_not_exists, name, password }))
+    let identified = Identified::parse(cursor)?;
+    Ok(Statement::CreateUser(CreateUser { if_not_exists, name, identified }))
 }
 
-/// `IDENTIFIED [WITH <method>] BY '<password>'`
-pub fn parse_password(cursor: &mut Cursor<'_>) -> Result<Secret> {
-    cursor.expect("IDENTIFIED")?;
-    if cursor.eat("WITH") {
-        let known = METHODS.iter().any(|method| cursor.eat(method));
-        if !known {
-            return Err(cursor.expected("mysql_native_password or caching_sha2_password"));
+impl Identified {
+    /// Reads it.
+    pub fn parse(cursor: &mut Cursor<'_>) -> Result<Identified> {
+        cursor.expect("IDENTIFIED")?;
+        let with = if cursor.eat("WITH") { Some(method(cursor)?) } else { None };
+        cursor.expect("BY")?;
+        Ok(Identified { with, by: Secret::new(cursor.text("a password in quotes after BY")?) })
+    }
+
+    /// ` IDENTIFIED WITH ... BY '...'`, with the password if `secrets` are exposed.
+    pub fn print(&self, secrets: Secrets) -> String {
+        let text = match secrets {
+            Secrets::Expose => literal::text(self.by.expose_secret()),
+            Secrets::Mask => "'****'".to_owned(),
+        };
+        match self.with {
+            Some(plugin) => format!(" IDENTIFIED WITH {} BY {text}", plugin.name()),
+            None => format!(" IDENTIFIED BY {text}"),
         }
     }
-    cursor.expect("BY")?;
-    Ok(Secret::new(cursor.text("a password in quotes after BY")?))
 }
 
-/// ` IDENTIFIED BY '...'`, with the password if `secrets` are exposed.
-pub fn print_password(password: &Secret, secrets: Secrets) -> String {
-    let text = match secrets {
-        Secrets::Expose => literal::text(password.expose_secret()),
-        Secrets::Mask => "'****'".to_owned(),
+fn method(cursor: &mut Cursor<'_>) -> Result<Plugin> {
+    let known = Plugin::ALL.into_iter().find(|plugin| cursor.sees(plugin.name()));
+    let Some(plugin) = known else {
+        return Err(cursor.expected("mysql_native_password or caching_sha2_password"));
     };
-    format!(" IDENTIFIED BY {text}")
+    cursor.advance();
+    Ok(plugin)
 }
 
 /// Whoever has no password is anybody.
@@ -87,9 +103,11 @@ impl CreateUser {
     /// Makes the user.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
         session.need(ServerPrivilege::CreateUser).await?;
-        check_password(&self.password)?;
-        let (directory, name) = (&session.instance.directory, &self.name);
-        match directory.create_user(name, &self.password, &session.creator()).await? {
+        check_password(&self.identified.by)?;
+        let (instance, name) = (&session.instance, &self.name);
+        let plugin = self.identified.with.unwrap_or(instance.config.default_authentication_plugin);
+        let kept = instance.users.keep(plugin, &self.identified.by).await?;
+        match instance.directory.create_user(name, &kept, &session.creator()).await? {
             true => Ok(Outcome::done()),
             false if self.if_not_exists => {
                 Ok(Outcome::done_with(format!("User '{name}' already exists")))
@@ -101,7 +119,7 @@ impl CreateUser {
     /// As it can be written again, if `secrets` are exposed.
     pub fn print(&self, secrets: Secrets) -> String {
         let if_not_exists = if self.if_not_exists { "IF NOT EXISTS " } else { "" };
-        let password = print_password(&self.password, secrets);
-        format!("CREATE USER {if_not_exists}{}{password}", literal::text(&self.name))
+        let identified = self.identified.print(secrets);
+        format!("CREATE USER {if_not_exists}{}{identified}", literal::text(&self.name))
     }
 }

@@ -45,7 +45,7 @@ impl SetPassword {
     /// Changes it.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
         let name = self.user.as_ref().unwrap_or(&session.peer.user.name);
-        set_password(session, name, &self.password).await?;
+        set_password(session, name, &self.password, None).await?;
         Ok(Outcome::done())
     }
 

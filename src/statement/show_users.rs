@@ -4,8 +4,8 @@
 //! SHOW USERS [LIKE '<pattern>' | WHERE <condition>]
 //!
 //! > SHOW USERS
-//! name  roles    created_on               creator
-//! bob   loaders  2026-11-24 05:40:44.123  'root'@'127.0.0.1'
+//! name  roles    plugin                 created_on               creator
+//! bob   loaders  mysql_native_password  2026-11-24 05:40:44.123  'root'@'127.0.0.1'
 //! > SHOW USER
 //! ERROR 1064 (42000): Expected a statement such as ... Hint: did you mean SHOW USERS?
 //! ```
@@ -30,6 +30,7 @@ pub fn columns() -> Vec<Column> {
     vec![
         Column::new("name", Type::Text),
         Column::new("roles", Type::Text),
+        Column::new("plugin", Type::Text),
         Column::new("created_on", Type::DateTime),
         Column::new("creator", Type::Text),
     ]
@@ -60,6 +61,7 @@ impl ShowUsers {
             vec![
                 name.as_str().into(),
                 user.grants.roles.iter().cloned().collect::<Vec<_>>().join(", ").into(),
+                user.plugin.name().into(),
                 Value::DateTime(user.created_at),
                 user.creator.as_str().into(),
             ]

@@ -6,7 +6,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
 use rustls::ClientConfig;
+use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::pki_types::pem::PemObject;
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
@@ -265,7 +268,16 @@ impl Client {
                 0x01 if payload[1..] == [3] => self.asked.push("nothing more".to_owned()),
                 0x01 if payload[1..] == [4] => {
                     self.asked.push("the password".to_owned());
-                    self.write(format!("{password}\0").as_bytes());
+                    let clear = format!("{password}\0");
+                    if matches!(self.stream, Line::Tls(_)) {
+                        self.write(clear.as_bytes());
+                    } else {
+                        self.write(&[0x02]);
+                    }
+                }
+                0x01 if payload[1..].starts_with(b"-----BEGIN PUBLIC KEY-----\n") => {
+                    let pem = std::str::from_utf8(&payload[1..]).expect("a text");
+                    self.write(&encrypted(pem, password, &self.salt.clone()));
                 }
                 0xFF => return Err(self.refusal(&payload)),
                 other => panic!("unexpected packet {other:#x}"),
@@ -588,6 +600,17 @@ fn proof(method: &str, password: &str, salt: &[u8]) -> Vec<u8> {
         "caching_sha2_password" => sha2_password(password, salt),
         _ => native_password(password, salt),
     }
+}
+
+/// A password as it goes through a connection that is not encrypted, for the server with this key.
+pub fn encrypted(pem: &str, password: &str, salt: &[u8]) -> Vec<u8> {
+    let key = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes()).expect("a key in PEM");
+    let key = PublicEncryptingKey::from_der(&key).expect("a key of RSA");
+    let key = OaepPublicEncryptingKey::new(key).expect("a key");
+    let clear = format!("{password}\0");
+    let masked: Vec<u8> = clear.bytes().zip(salt.iter().cycle()).map(|(a, b)| a ^ b).collect();
+    let mut text = vec![0; key.ciphertext_size()];
+    key.encrypt(&OAEP_SHA1_MGF1SHA1, &masked, &mut text, None).expect("encrypted").to_vec()
 }
 
 /// The payload of a COM_CHANGE_USER.

@@ -700,6 +700,7 @@ fn plugins(_: &World, _: &Session) -> Vec<Row> {
         ]
     };
     vec![
+        plugin("caching_sha2_password", "AUTHENTICATION", "Caching sha2 authentication"),
         plugin("mysql_native_password", "AUTHENTICATION", "Native MySQL authentication"),
         plugin("STAGE", "STORAGE ENGINE", "Files on any storage, by their names"),
     ]

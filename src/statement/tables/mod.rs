@@ -16,6 +16,7 @@ use futures::TryStreamExt;
 use sqlparser::ast::{ObjectName, Query, visit_relations};
 
 use crate::access::people::{ServerPrivilege, StagePrivilege};
+use crate::config::Plugin;
 use crate::error::{Error, Result};
 use crate::processes::Shown;
 use crate::rows::{Column, Row, Type, Value};
@@ -112,6 +113,12 @@ impl Table {
     }
 }
 
+async fn plugin(session: &Session) -> Result<Plugin> {
+    let instance = &session.instance;
+    let known = instance.directory.plugin(&session.peer.user).await?;
+    Ok(known.unwrap_or(instance.config.default_authentication_plugin))
+}
+
 /// What the tables of one statement are made of, read before it is computed.
 #[derive(Debug, Default)]
 pub struct World {
@@ -120,6 +127,8 @@ pub struct World {
     processes: Vec<Shown>,
     /// Whether the one who asks may do everything.
     admin: bool,
+    /// How the one who asks proves a password.
+    plugin: Plugin,
     files: BTreeMap<StageName, Vec<Row>>,
     /// Nothing was read: any stage may be there.
     blank: bool,
@@ -148,6 +157,7 @@ impl World {
             stages: session.list_stages(None).await?,
             processes: session.processes().await?,
             admin: session.rights().await?.has(ServerPrivilege::Admin),
+            plugin: plugin(session).await?,
             files: BTreeMap::new(),
             blank: false,
         })
@@ -156,7 +166,8 @@ impl World {
     /// As the server is, but for what has to be read from the catalog.
     async fn of_connections(session: &Session) -> Result<World> {
         let admin = session.rights().await?.has(ServerPrivilege::Admin);
-        Ok(World { processes: session.processes().await?, admin, ..World::default() })
+        let (processes, plugin) = (session.processes().await?, plugin(session).await?);
+        Ok(World { processes, admin, plugin, ..World::default() })
     }
 
     /// As far as a table asks.

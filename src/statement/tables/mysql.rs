@@ -123,6 +123,6 @@ fn users(world: &super::World, session: &Session) -> Vec<Row> {
     let has = if world.admin { "Y" } else { "N" };
     row.extend(privileges.map(|_| Value::from(has)));
     row.extend(std::iter::repeat_n(Value::UInt(0), 4));
-    row.extend(["mysql_native_password".into(), Value::Null, "N".into(), "N".into()]);
+    row.extend([world.plugin.name().into(), Value::Null, "N".into(), "N".into()]);
     vec![row]
 }

@@ -132,6 +132,11 @@ const fn of(name: &'static str, value: fn(&Session) -> Value) -> Variable {
     Variable::new(name, Kind::Text, Default::Of(value)).fixed()
 }
 
+/// How users who are made prove their passwords.
+fn plugin(session: &Session) -> &'static str {
+    session.instance.config.default_authentication_plugin.name()
+}
+
 fn to_uint(number: usize) -> Value {
     Value::UInt(u64::try_from(number).unwrap_or(u64::MAX))
 }
@@ -199,6 +204,7 @@ const OPTIMIZER_SWITCH: &str = "index_merge=on,index_merge_union=on,index_merge_
 /// stages take files whatever it says.
 pub(super) const VARIABLES: &[Variable] = &[
     flag("activate_all_roles_on_login", false).global(),
+    of("authentication_policy", |session| format!("*:{},,", plugin(session)).into()).global(),
     bounded("auto_increment_increment", 1, 1, 65_535),
     bounded("auto_increment_offset", 1, 1, 65_535),
     flag("autocommit", true),
@@ -227,6 +233,7 @@ pub(super) const VARIABLES: &[Variable] = &[
     })
     .global(),
     number("cte_max_recursion_depth", 1000),
+    of("default_authentication_plugin", |session| plugin(session).into()).global(),
     one_of(
         "default_collation_for_utf8mb4",
         "utf8mb4_0900_ai_ci",
