@@ -1,6 +1,6 @@
 //! One connection's state, and the one way a statement runs: [`Session::execute`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -183,6 +183,8 @@ pub struct Session {
     pub row_count: i64,
     /// What `FOUND_ROWS()` answers: the rows of the last `SELECT`.
     pub found_rows: i64,
+    /// What `CURRENT_ROLE()` answers: read for each statement that asks.
+    pub roles: BTreeSet<String>,
     /// Its place among all connections.
     seat: Seat,
     /// Its temporary stages. They hide others of the same name.
@@ -210,6 +212,7 @@ impl Session {
             warnings: Vec::new(),
             row_count: 0,
             found_rows: 0,
+            roles: BTreeSet::new(),
             seat,
             temporary: Vec::new(),
             database_set: false,
@@ -249,10 +252,16 @@ impl Session {
         files: &mut dyn ClientFiles,
         running: Running,
     ) -> Result<Outcome> {
+        let work = async {
+            if statement.asks_for_roles() {
+                self.roles = self.rights().await?.roles;
+            }
+            statement.execute(self, files).await
+        };
         let outcome = tokio::select! {
             biased;
             () = running.interrupted.cancelled() => Err(Error::Interrupted),
-            outcome = statement.execute(self, files) => outcome,
+            outcome = work => outcome,
         };
         self.row_count = match &outcome {
             Ok(Outcome::Done(done)) => i64::try_from(done.affected).unwrap_or(i64::MAX),

@@ -44,6 +44,7 @@ pub mod revoke;
 pub mod select;
 pub mod set;
 pub mod set_password;
+pub mod set_role;
 pub mod show;
 pub mod show_create;
 pub mod show_create_stage;
@@ -84,6 +85,7 @@ use revoke::Revoke;
 use select::Select;
 use set::Set;
 use set_password::SetPassword;
+use set_role::SetRole;
 use show::Show;
 use show_create::ShowCreate;
 use show_create_stage::ShowCreateStage;
@@ -120,6 +122,8 @@ pub enum Statement {
     Get(Get),
     /// `KILL`
     Kill(Box<Kill>),
+    /// `SET ROLE`, `SET DEFAULT ROLE`
+    SetRole(SetRole),
     /// `LIST`
     List(List),
     /// `PRESIGN`
@@ -225,6 +229,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry { leads: grant::LEADS, parse: grant::parse, grammar: "grant" },
     Entry { leads: revoke::LEADS, parse: revoke::parse, grammar: "revoke" },
     Entry { leads: set_password::LEADS, parse: set_password::parse, grammar: "set_password" },
+    Entry { leads: set_role::LEADS, parse: set_role::parse, grammar: "set_role" },
     Entry { leads: show_roles::LEADS, parse: show_roles::parse, grammar: "show_roles" },
     Entry { leads: show_users::LEADS, parse: show_users::parse, grammar: "show_users" },
     Entry { leads: show_grants::LEADS, parse: show_grants::parse, grammar: "show_grants" },
@@ -303,6 +308,7 @@ impl Statement {
             | Statement::DropDatabase(_)
             | Statement::DropStage(_)
             | Statement::Kill(_)
+            | Statement::SetRole(_)
             | Statement::Set(_)
             | Statement::Transaction
             | Statement::UseDatabase(_) => Vec::new(),
@@ -326,6 +332,7 @@ impl Statement {
             Statement::DropStage(statement) => statement.execute(session).await,
             Statement::Get(statement) => statement.execute(session).await,
             Statement::Kill(statement) => statement.execute(session).await,
+            Statement::SetRole(statement) => statement.execute(session).await,
             Statement::List(statement) => statement.execute(session).await,
             Statement::Presign(statement) => statement.execute(session).await,
             Statement::Put(statement) => statement.execute(session, files).await,
@@ -395,6 +402,7 @@ impl Statement {
             Statement::DropStage(_) => "drop_stage",
             Statement::Get(_) => "get",
             Statement::Kill(_) => "kill",
+            Statement::SetRole(_) => "set_role",
             Statement::List(_) => "list",
             Statement::Presign(_) => "presign",
             Statement::Put(_) => "put",
@@ -430,6 +438,13 @@ impl Statement {
         matches!(self, Statement::CallStagePut(call) if call.content == Content::Parameter)
     }
 
+    /// Whether what it computes may ask for the user's roles.
+    pub fn asks_for_roles(&self) -> bool {
+        let computes =
+            matches!(self, Statement::Select(_) | Statement::Set(_) | Statement::Show(_));
+        computes && self.to_string().to_ascii_uppercase().contains("CURRENT_ROLE")
+    }
+
     /// The statement with the passwords in it, so that it can be read again. For tests alone.
     pub fn exposing_secrets(&self) -> String {
         self.print(Secrets::Expose)
@@ -447,6 +462,7 @@ impl Statement {
             Statement::DropStage(statement) => statement.to_string(),
             Statement::Get(statement) => statement.to_string(),
             Statement::Kill(statement) => statement.to_string(),
+            Statement::SetRole(statement) => statement.to_string(),
             Statement::List(statement) => statement.to_string(),
             Statement::Presign(statement) => statement.to_string(),
             Statement::Put(statement) => statement.to_string(),

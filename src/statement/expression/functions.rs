@@ -15,6 +15,7 @@ use super::{Names, compare, evaluate, truth, types};
 use crate::error::{Error, Result};
 use crate::instance::SERVER_VERSION;
 use crate::rows::{Type, Value};
+use crate::session::Session;
 use crate::statement::charset;
 
 pub(super) fn name_of(function: &Function) -> String {
@@ -144,6 +145,8 @@ fn is_known(name: &str) -> bool {
         "SCHEMA",
         "CONNECTION_ID",
         "USER",
+        "CURRENT_ROLE",
+        "CURRENT_ROLES",
         "CURRENT_USER",
         "SESSION_USER",
         "SYSTEM_USER",
@@ -200,7 +203,8 @@ fn of_connection(name: &str, arguments: &[Value], names: Names<'_>) -> Option<Va
         ("USER" | "CURRENT_USER" | "SESSION_USER" | "SYSTEM_USER", []) => {
             session.creator().replace('\'', "").into()
         }
-        ("CURRENT_ROLE", []) => "NONE".into(),
+        ("CURRENT_ROLE", []) => roles(session, "@`%`"),
+        ("CURRENT_ROLES", []) => roles(session, ""),
         ("LAST_INSERT_ID", []) => {
             session.variables.get(session, None, "last_insert_id").unwrap_or(Value::UInt(0))
         }
@@ -219,6 +223,13 @@ fn of_connection(name: &str, arguments: &[Value], names: Names<'_>) -> Option<Va
         }
         _ => return None,
     })
+}
+
+/// As MySQL writes roles, whose names may hold a comma; our own function leaves the host out.
+fn roles(session: &Session, host: &str) -> Value {
+    let quoted = session.roles.iter().map(|role| format!("`{}`{host}", role.replace('`', "``")));
+    let roles: Vec<String> = quoted.collect();
+    if roles.is_empty() { "NONE".into() } else { roles.join(",").into() }
 }
 
 fn text_or_binary(value: &Value, text: &str) -> Value {

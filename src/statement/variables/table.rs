@@ -203,7 +203,7 @@ const OPTIMIZER_SWITCH: &str = "index_merge=on,index_merge_union=on,index_merge_
 /// Sorted by name. `local_infile` is `OFF`, for loading rows into tables is what it promises;
 /// stages take files whatever it says.
 pub(super) const VARIABLES: &[Variable] = &[
-    flag("activate_all_roles_on_login", false).global(),
+    flag("activate_all_roles_on_login", true).global(),
     of("authentication_policy", |session| format!("*:{},,", plugin(session)).into()).global(),
     bounded("auto_increment_increment", 1, 1, 65_535),
     bounded("auto_increment_offset", 1, 1, 65_535),
