@@ -186,6 +186,23 @@ pub struct Limits {
     pub net_timeout_s: u64,
     /// Seconds that running statements have at shutdown.
     pub shutdown_grace_s: u64,
+    /// Connections at a time of one user who has no limit of his own; 0 for any number.
+    pub max_user_connections: u64,
+    /// Statements at a time of such a user.
+    pub max_user_statements: u64,
+    /// Bytes of such a user's `@~` and of the internal stages that he has made.
+    pub max_user_stage_bytes: u64,
+}
+
+/// What one user can take; 0 for no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UserLimits {
+    /// Connections at a time.
+    pub connections: u64,
+    /// Statements at a time.
+    pub statements: u64,
+    /// Bytes on internal stages.
+    pub stage_bytes: u64,
 }
 
 impl Default for Limits {
@@ -198,11 +215,23 @@ impl Default for Limits {
             wait_timeout_s: 28_800,
             net_timeout_s: 60,
             shutdown_grace_s: 20,
+            max_user_connections: 0,
+            max_user_statements: 0,
+            max_user_stage_bytes: 0,
         }
     }
 }
 
 impl Limits {
+    /// Those of a user who has none of his own.
+    pub fn of_users(&self) -> UserLimits {
+        UserLimits {
+            connections: self.max_user_connections,
+            statements: self.max_user_statements,
+            stage_bytes: self.max_user_stage_bytes,
+        }
+    }
+
     /// See [`Limits::net_timeout_s`].
     pub fn net_timeout(&self) -> Duration {
         Duration::from_secs(self.net_timeout_s)

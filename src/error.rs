@@ -213,6 +213,26 @@ pub enum Error {
     },
     /// The client says that it never sends local files.
     LocalInfileOff,
+    /// A user has as much of something as he may have.
+    LimitReached {
+        /// The user.
+        user: String,
+        /// Of what: the configuration's name of it.
+        limit: &'static str,
+        /// How much that is.
+        most: u64,
+    },
+    /// There is no room for a user's file.
+    QuotaExceeded {
+        /// The user for whom the file would be counted.
+        user: String,
+        /// How many bytes his files may have.
+        quota: u64,
+        /// How many they have, with those that are on their way.
+        used: u64,
+        /// How many more there would have to be, at least.
+        needed: u64,
+    },
     /// The stage has a file of this name already.
     FileExists {
         /// The path inside the stage.
@@ -541,6 +561,17 @@ impl fmt::Display for Error {
                 "Loading local data is disabled; this must be enabled on both the client and \
                  server sides",
             ),
+            Error::LimitReached { user, limit, most } => {
+                write!(
+                    f,
+                    "User '{user}' has exceeded the '{limit}' resource (current value: {most})"
+                )
+            }
+            Error::QuotaExceeded { user, quota, used, needed } => write!(
+                f,
+                "User '{user}' has exceeded the 'max_stage_bytes' resource (current value: \
+                 {quota}): {used} bytes are used, and at least {needed} more are needed"
+            ),
             Error::FileExists { path } => write!(f, "File '{path}' already exists on the stage"),
             Error::UnknownFile { path } => write!(f, "File '{path}' doesn't exist on the stage"),
             Error::Storage { operation, stage, path, kind, .. } => {
@@ -678,6 +709,7 @@ impl Error {
             Error::StageDenied { .. } => code(1142, "42000"),
             Error::Collision { .. } => code(1062, "23000"),
             Error::LocalInfileOff => code(3948, "42000"),
+            Error::LimitReached { .. } | Error::QuotaExceeded { .. } => code(1226, "42000"),
             Error::FileExists { .. } => code(1086, "HY000"),
             Error::Storage { kind, .. } => kind.code(),
             Error::Conflict { .. } => code(1213, "40001"),
@@ -771,6 +803,12 @@ impl Error {
             }
             Error::LocalInfileOff => {
                 Some("start mysql with --local-infile=1, or set your driver's option".to_owned())
+            }
+            Error::LimitReached { .. } => {
+                Some("an administrator can change it by ALTER USER ... WITH".to_owned())
+            }
+            Error::QuotaExceeded { .. } => {
+                Some("REMOVE makes room; an administrator can ALTER USER ... WITH".to_owned())
             }
             Error::FileExists { .. } => Some("OVERWRITE=TRUE replaces it".to_owned()),
             Error::Storage { kind, .. } => kind.hint().map(str::to_owned),

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use uuid::Uuid;
+
 use crate::access::directory::Directory;
 use crate::access::people::{Identity, StagePrivilege, hidden};
 use crate::access::{Account, Known, ROOT, Users};
-use crate::config::Config;
+use crate::config::{Config, UserLimits};
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
 use crate::processes::Processes;
@@ -105,6 +107,30 @@ impl Instance {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// What a user can take now; 0 for no limit, as with `root`.
+    pub async fn limits_of(&self, user: &Identity) -> Result<UserLimits> {
+        if user.name == ROOT {
+            return Ok(UserLimits::default());
+        }
+        let people = self.directory.people().await?;
+        let own = people.with_id(user.id).map(|(_, user)| user.limits);
+        Ok(own.unwrap_or_default().or(self.config.limits.of_users()))
+    }
+
+    /// Sees to it that what is written for this user, whoever writes it, is within his quota. Nothing is
+    /// counted for `root`, and for who is not there any more.
+    pub async fn bound_bytes(&self, owner: Uuid) -> Result<()> {
+        if owner.is_nil() {
+            return Ok(());
+        }
+        let people = self.directory.people().await?;
+        let (name, limit) = match people.with_id(owner) {
+            Some((name, user)) => (name, user.limits.or(self.config.limits.of_users()).stage_bytes),
+            None => ("", 0),
+        };
+        self.stages.bound(owner, name, limit).await
     }
 
     /// What the URLs begin with that clients are given, without a `/` at the end.

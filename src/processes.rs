@@ -76,8 +76,15 @@ pub struct Running {
 }
 
 impl Processes {
-    /// Adds a connection. Who kills it cancels `killed`.
-    pub fn enter(self: &Arc<Processes>, id: u32, who: Who, killed: CancellationToken) -> Seat {
+    /// Adds a connection, unless its user has `most` of them; 0 for any number. Who kills it cancels
+    /// `killed`.
+    pub fn enter(
+        self: &Arc<Processes>,
+        id: u32,
+        who: Who,
+        killed: CancellationToken,
+        most: u64,
+    ) -> Option<Seat> {
         let work = Work {
             database: None,
             statement: None,
@@ -85,8 +92,14 @@ impl Processes {
             interrupted: CancellationToken::new(),
         };
         let process = Arc::new(Process { id, who, killed, work: Mutex::new(work) });
-        self.0.lock().insert(id, process.clone());
-        Seat { all: self.clone(), process }
+        let mut all = self.0.lock();
+        let own = all.values().filter(|other| other.who.id == process.who.id).count();
+        if is_reached(own, most) {
+            return None;
+        }
+        all.insert(id, process.clone());
+        drop(all);
+        Some(Seat { all: self.clone(), process })
     }
 
     /// The connection of this number.
@@ -100,6 +113,10 @@ impl Processes {
         let processes: Vec<_> = self.0.lock().values().cloned().collect();
         processes.iter().map(|process| process.show()).collect()
     }
+}
+
+fn is_reached(count: usize, most: u64) -> bool {
+    most > 0 && u64::try_from(count).unwrap_or(u64::MAX) >= most
 }
 
 impl Process {
@@ -126,14 +143,23 @@ impl Process {
 }
 
 impl Seat {
-    /// A statement begins.
-    pub fn run(&self, statement: String, database: Option<&str>) -> Running {
+    /// A statement begins, unless `most` of its user run already; 0 for any number.
+    pub fn run(&self, statement: String, database: Option<&str>, most: u64) -> Option<Running> {
+        // Held until this one counts.
+        let all = (most > 0).then(|| self.all.0.lock());
+        if let Some(all) = &all {
+            let own = all.values().filter(|other| other.who.id == self.process.who.id);
+            let running = own.filter(|other| other.work.lock().statement.is_some()).count();
+            if is_reached(running, most) {
+                return None;
+            }
+        }
         let mut work = self.process.work.lock();
         work.database = database.map(str::to_owned);
         work.statement = Some(statement);
         work.since = Instant::now();
         work.interrupted = CancellationToken::new();
-        Running { process: self.process.clone(), interrupted: work.interrupted.clone() }
+        Some(Running { process: self.process.clone(), interrupted: work.interrupted.clone() })
     }
 
     /// Whether the statement that runs is to end.
@@ -171,15 +197,23 @@ mod tests {
         let all = Arc::new(Processes::default());
         let killed = CancellationToken::new();
         let who = Who { user: "root".to_owned(), id: Uuid::nil(), host: "::1".to_owned() };
-        let seat = all.enter(7, who, killed.clone());
-        let running = seat.run("LIST @s".to_owned(), Some("default"));
+        let seat = all.enter(7, who.clone(), killed.clone(), 1).expect("room");
+        let running = seat.run("LIST @s".to_owned(), Some("default"), 1).expect("room");
+        // No second one of either.
+        assert!(all.enter(8, who.clone(), killed.clone(), 1).is_none());
+        let second = all.enter(8, who.clone(), killed.clone(), 2).expect("room");
+        assert!(second.run("LIST @s".to_owned(), None, 1).is_none());
+        assert!(second.run("KILL 7".to_owned(), None, 0).is_some());
+        let other = Who { id: Uuid::from_u128(1), ..who };
+        assert!(all.enter(9, other, killed.clone(), 1).is_some());
+        drop(second);
         assert_eq!(all.all()[0].statement.as_deref(), Some("LIST @s"));
         all.get(7).expect("there").interrupt();
         assert!(running.interrupted.is_cancelled() && !killed.is_cancelled());
         assert!(seat.is_interrupted());
         drop(running);
         // The next statement is another one.
-        assert!(!seat.run("LIST @s".to_owned(), None).interrupted.is_cancelled());
+        assert!(!seat.run("LIST @s".to_owned(), None, 1).expect("room").interrupted.is_cancelled());
         all.get(7).expect("there").kill();
         assert!(killed.is_cancelled());
         drop(seat);

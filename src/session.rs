@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::audit;
 use crate::access::people::{Identity, Rights, ServerPrivilege, StagePrivilege};
 use crate::compressed::Compression;
+use crate::config::UserLimits;
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
@@ -167,6 +168,8 @@ pub struct Session {
     pub instance: Arc<Instance>,
     /// Who is at the other end.
     pub peer: Peer,
+    /// What the user could take when he logged in.
+    limits: UserLimits,
     /// The current database; `None` after it was dropped.
     pub database: Option<String>,
     /// What it has set.
@@ -196,14 +199,27 @@ pub struct Session {
 }
 
 impl Session {
-    /// The state right after the log-in. Who kills the connection cancels `killed`.
-    pub fn new(instance: Arc<Instance>, peer: Peer, killed: CancellationToken) -> Session {
+    /// The state right after the log-in, unless the user has too many connections. Who kills the connection cancels `killed`.
+    pub async fn begin(
+        instance: Arc<Instance>,
+        peer: Peer,
+        killed: CancellationToken,
+    ) -> Result<Session> {
+        let limits = instance.limits_of(&peer.user).await?;
         let who = Who { user: peer.user.name.clone(), id: peer.user.id, host: peer.ip.to_string() };
-        let seat = instance.processes.enter(peer.connection_id, who, killed);
+        let most = limits.connections;
+        let seat = instance.processes.enter(peer.connection_id, who, killed, most);
+        let user = || peer.user.name.clone();
+        let seat = seat.ok_or_else(|| Error::LimitReached {
+            user: user(),
+            limit: "max_user_connections",
+            most,
+        })?;
         seat.uses(Some(DEFAULT_DATABASE));
-        Session {
+        Ok(Session {
             instance,
             peer,
+            limits,
             database: Some(DEFAULT_DATABASE.to_owned()),
             variables: Variables::default(),
             now: Timestamp::now(),
@@ -217,7 +233,7 @@ impl Session {
             temporary: Vec::new(),
             database_set: false,
             temporary_set: false,
-        }
+        })
     }
 
     /// Runs one statement (one trailing `;` allowed).
@@ -231,10 +247,18 @@ impl Session {
             Err(_) => ("unknown", "(not understood)".to_owned()),
         };
         let changes = parsed.as_ref().is_ok_and(Statement::changes);
-        let running = self.seat.run(text.clone(), self.database.as_deref());
-        let outcome = match parsed {
-            Ok(statement) => self.run(&statement, files, running).await,
-            Err(error) => Err(error),
+        // Who may run nothing more may end something.
+        let ends = matches!(parsed, Ok(Statement::Kill(_)));
+        let most = if ends { 0 } else { self.limits.statements };
+        let running = self.seat.run(text.clone(), self.database.as_deref(), most);
+        let outcome = match (parsed, running) {
+            (Ok(statement), Some(running)) => self.run(&statement, files, running).await,
+            (Err(error), _) => Err(error),
+            (Ok(_), None) => Err(Error::LimitReached {
+                user: self.peer.user.name.clone(),
+                limit: "max_user_statements",
+                most,
+            }),
         };
         self.seat.uses(self.database.as_deref());
         self.instance.statements.fetch_add(1, Ordering::Relaxed);
@@ -484,11 +508,17 @@ impl Session {
         match area {
             Area::User => {
                 self.rights().await?.need_presence(&self.peer.user)?;
-                stages.user_files(&self.peer.user.name).await
+                if privilege == StagePrivilege::Write {
+                    self.instance.bound_bytes(self.peer.user.id).await?;
+                }
+                stages.user_files(&self.peer.user.name, self.peer.user.id).await
             }
             Area::Stage { database, name } => {
                 let name = QualifiedName { database: database.clone(), name: name.clone() };
                 let definition = self.stage_for(&self.stage_name(&name)?, privilege).await?;
+                if privilege == StagePrivilege::Write {
+                    self.instance.bound_bytes(definition.owner).await?;
+                }
                 stages.open_files(&definition).await
             }
             Area::Table { database, name } => {

@@ -16,7 +16,7 @@ use sha2::Sha256;
 use stagewire::access::Users;
 use stagewire::access::directory::Directory;
 use stagewire::access::password::Kept;
-use stagewire::access::people::{Grantee, Grants};
+use stagewire::access::people::{Grantee, Grants, OwnLimits};
 use stagewire::config::{self, Config, Overrides, Plugin, Secret};
 use stagewire::error::{Error, StorageKind};
 use stagewire::stage::definition::{Definition, External, Place};
@@ -76,6 +76,7 @@ fn stage(name: &str, place: Place) -> Definition {
         file_format: BTreeMap::new(),
         comment: String::new(),
         creator: BY.to_owned(),
+        owner: Uuid::nil(),
         created_at: Timestamp::now(),
     }
 }
@@ -132,8 +133,16 @@ async fn read(files: &Arc<Files>, name: &str) -> String {
 }
 
 async fn remove(files: &Arc<Files>, names: &[&str]) -> Vec<(String, bool)> {
-    let names: Vec<_> = names.iter().map(|name| Ok((*name).to_owned())).collect();
-    let results = files.remove(stream::iter(names).boxed());
+    let entry = |name: &&str| Entry {
+        path: (*name).to_owned(),
+        size: 1,
+        md5: None,
+        sha256: None,
+        etag: None,
+        last_modified: None,
+    };
+    let entries: Vec<_> = names.iter().map(|name| Ok(entry(name))).collect();
+    let results = files.remove(stream::iter(entries).boxed());
     results.map(|(path, result)| (path, result.is_ok())).collect().await
 }
 
@@ -722,7 +731,7 @@ async fn everywhere<T: Future<Output = ()>>(test: impl Fn(Arc<Files>) -> T) {
         eprintln!("on {}", place.url);
         let files = local.open_files(&stage("more", Place::External(place))).await.expect("opened");
         test(Arc::clone(&files)).await;
-        let left = files.list(&StagePath::root()).map_ok(|entry| entry.path).boxed();
+        let left = files.list(&StagePath::root());
         let removed: Vec<_> = files.remove(left).collect().await;
         assert!(removed.iter().all(|(_, result)| result.is_ok()), "{removed:?}");
     }
@@ -1016,8 +1025,8 @@ async fn links_do_not_lead_out_of_a_stage() {
 async fn user_and_table_stages_are_apart() {
     let stages = over(&memory(), &memory()).await;
     let all = [
-        stages.user_files("root").await.expect("opened"),
-        stages.user_files("o'hara").await.expect("opened"),
+        stages.user_files("root", Uuid::nil()).await.expect("opened"),
+        stages.user_files("o'hara", Uuid::from_u128(1)).await.expect("opened"),
         stages.table_files("default", "t").await.expect("opened"),
         stages.table_files("default", "t/u").await.expect("opened"),
     ];
@@ -1038,10 +1047,10 @@ async fn no_grant_is_lost_and_one_of_many_makes_a_user() {
     let directories = join_all(servers.iter().map(|stages| Directory::open(stages))).await;
     let directories: Vec<_> = directories.into_iter().map(|one| one.expect("opened")).collect();
     let users = Users::new(&Secret::default(), Plugin::Native);
-    let (native, slow) = (Plugin::Native, Plugin::Sha2);
+    let (native, slow, all) = (Plugin::Native, Plugin::Sha2, OwnLimits::default());
     let kept = users.keep(native, &Secret::new("hush")).await.expect("kept");
     let Kept::Native(digest) = kept else { panic!("no digest") };
-    let made = join_all(directories.iter().map(|one| one.create_user("bob", &kept, BY))).await;
+    let made = join_all(directories.iter().map(|one| one.create_user("bob", &kept, all, BY))).await;
     assert_eq!(made.iter().filter(|made| matches!(made, Ok(true))).count(), 1, "{made:?}");
     let grants = directories.iter().enumerate().map(|(number, one)| async move {
         let role = format!("role{number}");
@@ -1057,7 +1066,7 @@ async fn no_grant_is_lost_and_one_of_many_makes_a_user() {
         assert_eq!((known.plugin, known.user), (native, Some((bob.id, kept.clone()))));
     }
     let hash = users.keep(slow, &Secret::new("hush")).await.expect("kept");
-    assert!(directories[0].create_user("eve", &hash, BY).await.expect("made"));
+    assert!(directories[0].create_user("eve", &hash, all, BY).await.expect("made"));
     let known = directories[1].known("eve", native).await.expect("opened");
     assert_eq!((known.plugin, known.user.map(|(_, kept)| kept)), (slow, Some(hash)));
     // A name that nobody has proves a password as on every other server.
@@ -1173,7 +1182,7 @@ async fn on_s3_the_digests_of_large_files_are_kept_beside_them() {
     stages.create(stage.clone(), IfExists::Fail).await.expect("created");
     let files = stages.open_files(&stage).await.expect("opened");
     every_digest_is_known(Arc::clone(&files)).await;
-    every_digest_is_known(stages.user_files("u").await.expect("opened")).await;
+    every_digest_is_known(stages.user_files("u", Uuid::nil()).await.expect("opened")).await;
     let marks = || async {
         let found = storage.list_with("digests/").recursive(true).await.expect("listed");
         let of = format!("digests/stages/{}/", stage.id);

@@ -45,6 +45,8 @@ on_every_storage!(
     the_next_command_in_the_place_of_a_file_is_executed,
     nothing_at_all_is_one_error,
     of_two_at_once_one_is_stored,
+    files_that_come_at_once_do_not_pass_a_quota_together,
+    a_quota_knows_what_others_have_written,
     a_stage_that_is_gone_takes_no_files,
     compressed_files_unpack_to_their_source,
     a_file_that_is_skipped_is_not_asked_for,
@@ -354,6 +356,125 @@ fn of_two_at_once_one_is_stored(storage: Storage) {
         assert!(world.read("lake", name).expect("stored") == contents[winner], "{name}");
         assert_eq!(world.unfinished(), [""; 0], "{name}");
     }
+}
+
+/// A user whose password is `word`, with these limits.
+fn user(server: &Server, limits: &str) -> Options {
+    let mut root = Client::connect(server.addr);
+    done(&mut root, &format!("CREATE USER bob IDENTIFIED BY 'word' WITH {limits}"));
+    Options { user: "bob".to_owned(), password: "word".to_owned(), ..Options::default() }
+}
+
+fn put_own(name: &str) -> String {
+    format!("PUT 'file:///{name}' @~ AUTO_COMPRESS=FALSE")
+}
+
+fn used(client: &mut Client) -> u64 {
+    let responses = client.query("LIST @~");
+    let [Response::Rows { rows, .. }] = &responses[..] else { panic!("{responses:?}") };
+    rows.iter().map(|row| row[1].as_deref().expect("a size").parse::<u64>().expect("bytes")).sum()
+}
+
+/// As a stock client does: it may be refused before it is asked for the file.
+fn offer(client: &mut Client, sql: &str, content: &[u8]) -> Response {
+    let content = content.to_vec();
+    client.serve_files(move |_| Some(content.clone()));
+    client.query(sql).pop().expect("an answer")
+}
+
+fn files_that_come_at_once_do_not_pass_a_quota_together(storage: Storage) {
+    const QUOTA: usize = 4_500_000;
+    let Some(world) = World::new(storage) else { return };
+    let bob = user(&world.server, &format!("MAX_STAGE_BYTES {QUOTA}"));
+    let connect = || Client::with(world.server.addr, &bob).expect("a log-in");
+    // What is on its way is taken.
+    let (mut one, mut other) = (connect(), connect());
+    one.begin_upload(&put_own("one"));
+    one.send_part(&noise(1, 3_000_000));
+    until("the first file's bytes are reserved", || {
+        let answer = offer(&mut other, &put_own("other"), &noise(2, 2_000_000));
+        if let Response::Rows { .. } = answer {
+            other.query("REMOVE @~/other");
+            return false;
+        }
+        assert_eq!(error(&answer).0, 1226);
+        true
+    });
+    usable(&mut other);
+    assert_eq!(status(&one.end_upload()), uploaded(3_000_000));
+    // Who dies gives it back.
+    let mut third = connect();
+    third.begin_upload(&put_own("third"));
+    third.send_part(&noise(3, 1_400_000));
+    drop(third);
+    until("there is room again", || {
+        let answer = offer(&mut other, &put_own("other"), &noise(2, 1_500_000));
+        matches!(answer, Response::Rows { .. })
+    });
+    assert_eq!(used(&mut other), QUOTA as u64);
+    // Many at once.
+    let removed = other.query("REMOVE @~");
+    assert!(matches!(removed[..], [Response::Rows { .. }]));
+    let senders: Vec<_> = (0..8)
+        .map(|n| {
+            let mut client = connect();
+            thread::spawn(move || {
+                let answer = offer(&mut client, &put_own(&format!("f{n}")), &noise(n, 1_000_000));
+                usable(&mut client);
+                match &answer {
+                    Response::Rows { .. } => assert_eq!(status(&answer), uploaded(1_000_000)),
+                    Response::Ok { .. } | Response::Err(_) => {
+                        assert_eq!(error(&answer).0, 1226);
+                    }
+                }
+                u64::from(matches!(answer, Response::Rows { .. }))
+            })
+        })
+        .collect();
+    let stored: u64 = senders.into_iter().map(|sender| sender.join().expect("an answer")).sum();
+    assert!(stored <= 4, "{stored} files");
+    assert_eq!(used(&mut other), stored * 1_000_000);
+    let room = QUOTA - usize::try_from(stored).expect("a few") * 1_000_000;
+    assert_eq!(status(&offer(&mut other, &put_own("rest"), &noise(9, room))), uploaded(room));
+    assert_eq!(error(&offer(&mut other, &put_own("more"), b"x")).0, 1226);
+    until("nothing is left half-way", || world.unfinished().is_empty());
+    other.query("REMOVE @~");
+}
+
+fn a_quota_knows_what_others_have_written(storage: Storage) {
+    let Some(world) = World::new(storage) else { return };
+    let bob = user(&world.server, "MAX_STAGE_BYTES 0");
+    let mut client = Client::with(world.server.addr, &bob).expect("a log-in");
+    done(&mut Client::connect(world.server.addr), "GRANT CREATE STAGE ON *.* TO bob");
+    done(&mut client, "CREATE STAGE lake");
+    assert_eq!(status(&offer(&mut client, &put_own("own"), b"12345")), uploaded(5));
+    assert_eq!(status(&offer(&mut client, &put("/made", ""), b"123")), uploaded(3));
+    // Nobody has counted so far.
+    done(&mut Client::connect(world.server.addr), "ALTER USER bob WITH MAX_STAGE_BYTES 10");
+    let (code, text) = error(&offer(&mut client, &put("/more", ""), b"123"));
+    assert_eq!(code, 1226);
+    assert!(text.contains("8 bytes are used, and at least 3 more are needed"), "{text}");
+    assert_eq!(status(&offer(&mut client, &put("/more", ""), b"12")), uploaded(2));
+    client.query("REMOVE @~; DROP STAGE lake");
+}
+
+#[test]
+fn a_user_runs_no_more_statements_than_he_may() {
+    let server = Server::start();
+    let bob = user(&server, "MAX_USER_STATEMENTS 1");
+    let connect = || Client::with(server.addr, &bob).expect("a log-in");
+    let (mut one, mut other) = (connect(), connect());
+    one.begin_upload(&put_own("a"));
+    let (code, text) = error(&other.query("SELECT 1")[0]);
+    assert_eq!(code, 1226);
+    assert!(text.contains("'max_user_statements' resource (current value: 1)"), "{text}");
+    // Nobody else is bounded, and what runs can be ended.
+    assert!(matches!(Client::connect(server.addr).query("SELECT 1")[..], [Response::Rows { .. }]));
+    done(&mut other, &format!("KILL QUERY {}", one.greeting.connection_id));
+    one.send_part(b"x");
+    assert_eq!(error(&one.end_upload()).0, 1317);
+    assert!(matches!(other.query("SELECT 1")[..], [Response::Rows { .. }]));
+    assert!(matches!(one.query("SELECT 1")[..], [Response::Rows { .. }]));
 }
 
 fn a_stage_that_is_gone_takes_no_files(storage: Storage) {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::access::password::Kept;
-use crate::access::people::{Grantee, Grants, Identity, People, Rights, Role, User};
+use crate::access::people::{Grantee, Grants, Identity, OwnLimits, People, Rights, Role, User};
 use crate::access::{Known, ROOT};
 use crate::config::Plugin;
 use crate::error::{Error, Result};
@@ -66,7 +66,13 @@ impl Directory {
     }
 
     /// Makes a user; `false` if there is one of this name already.
-    pub async fn create_user(&self, name: &str, kept: &Kept, by: &str) -> Result<bool> {
+    pub async fn create_user(
+        &self,
+        name: &str,
+        kept: &Kept,
+        limits: OwnLimits,
+        by: &str,
+    ) -> Result<bool> {
         check_name("user", name)?;
         let id = Uuid::new_v4();
         let user = User {
@@ -74,6 +80,7 @@ impl Directory {
             plugin: kept.plugin(),
             password: self.seal(kept, id)?,
             grants: Grants::default(),
+            limits,
             created_at: Timestamp::now(),
             creator: by.to_owned(),
         };
@@ -91,6 +98,23 @@ impl Directory {
             Err(Error::PrincipalExists { .. }) => Ok(false),
             made => made.map(|()| true),
         }
+    }
+
+    /// Changes what a user can take.
+    pub async fn set_limits(
+        &self,
+        user: &Identity,
+        change: &(dyn Fn(&mut OwnLimits) + Sync),
+    ) -> Result<()> {
+        protect(&user.name)?;
+        let change = |people: &mut People| match people.users.get_mut(&user.name) {
+            Some(present) if present.id == user.id => {
+                change(&mut present.limits);
+                Ok(())
+            }
+            Some(_) | None => Err(unknown("User", &user.name)),
+        };
+        self.register.change(&change).await
     }
 
     /// Gives a user another password.

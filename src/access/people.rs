@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::access::ROOT;
-use crate::config::Plugin;
+use crate::config::{Plugin, UserLimits};
 use crate::error::{Error, Result};
 use crate::stage::Sealed;
 use crate::stage::name::StageName;
@@ -35,10 +35,36 @@ pub struct User {
     /// What the user may do.
     #[serde(default)]
     pub grants: Grants,
+    /// What the user can take.
+    #[serde(default)]
+    pub limits: OwnLimits,
     /// When the user was made.
     pub created_at: Timestamp,
     /// Who has made the user.
     pub creator: String,
+}
+
+/// What was said of what one user can take: 0 for no limit. What was not said is the configuration's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OwnLimits {
+    /// Connections at a time.
+    pub connections: Option<u64>,
+    /// Statements at a time.
+    pub statements: Option<u64>,
+    /// Bytes of `@~` and of the internal stages that the user has made.
+    pub stage_bytes: Option<u64>,
+}
+
+impl OwnLimits {
+    /// With those of everybody where there are none.
+    pub fn or(self, all: UserLimits) -> UserLimits {
+        UserLimits {
+            connections: self.connections.unwrap_or(all.connections),
+            statements: self.statements.unwrap_or(all.statements),
+            stage_bytes: self.stage_bytes.unwrap_or(all.stage_bytes),
+        }
+    }
 }
 
 /// A role.
@@ -168,6 +194,12 @@ impl People {
             ROOT => Some(Identity::root()),
             _ => Some(Identity { name: name.to_owned(), id: self.users.get(name)?.id }),
         }
+    }
+
+    /// The user of this id.
+    pub fn with_id(&self, id: Uuid) -> Option<(&str, &User)> {
+        let found = self.users.iter().find(|(_, user)| user.id == id);
+        found.map(|(name, user)| (name.as_str(), user))
     }
 
     /// Everything that a user may do, by all roles; nothing, if he was dropped.
@@ -371,6 +403,7 @@ mod tests {
             plugin: Plugin::Native,
             password: seal,
             grants,
+            limits: OwnLimits::default(),
             created_at: Timestamp::UNIX_EPOCH,
             creator: String::new(),
         };

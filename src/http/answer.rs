@@ -123,6 +123,8 @@ fn status(error: &Error) -> StatusCode {
         | Error::Collision { .. }
         | Error::Conflict { .. } => StatusCode::CONFLICT,
         Error::PacketTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::LimitReached { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::QuotaExceeded { .. } => StatusCode::INSUFFICIENT_STORAGE,
         Error::Storage { kind, .. } => match kind {
             StorageKind::Denied => StatusCode::FORBIDDEN,
             StorageKind::Full => StatusCode::INSUFFICIENT_STORAGE,

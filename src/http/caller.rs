@@ -94,24 +94,34 @@ impl Area {
                 instance.directory.rights(user).await?.need_table(database, name)?;
             }
         }
-        Ok(self.files(instance, &user.name).await?.0)
+        let writes = privilege == StagePrivilege::Write;
+        Ok(self.files(instance, &user.name, writes).await?.0)
     }
 
-    /// Its files, whoever asks, and what a signature for one of them names.
+    /// Its files, whoever asks, and what a signature for one of them names. What `writes` is bounded by
+    /// the quota of whom they are counted for.
     pub(super) async fn files(
         self,
         instance: &Instance,
         user: &str,
+        writes: bool,
     ) -> Result<(Arc<Files>, Scope)> {
         let stages = &instance.stages;
         match self.0 {
             location::Area::User => {
                 let user = instance.directory.identity(user).await?;
-                Ok((stages.user_files(&user.name).await?, Scope::User(user.name, user.id)))
+                if writes {
+                    instance.bound_bytes(user.id).await?;
+                }
+                let files = stages.user_files(&user.name, user.id).await?;
+                Ok((files, Scope::User(user.name, user.id)))
             }
             location::Area::Stage { database, name } => {
                 let database = database.unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
                 let definition = stages.get(&StageName::new(database, name)).await?;
+                if writes {
+                    instance.bound_bytes(definition.owner).await?;
+                }
                 Ok((stages.open_files(&definition).await?, Scope::Stage(definition.id)))
             }
             location::Area::Table { database, name } => {

@@ -135,7 +135,7 @@ async fn find(
     let user = parameters.get(USER).map_or("", String::as_str);
     // Whoever has no valid signature doesn't learn which stages there are.
     let (files, scope) = area
-        .files(instance, user)
+        .files(instance, user, head.method == Method::PUT)
         .await
         .map_err(|_| Error::BadLink { why: "it is not signed so" })?;
     check(instance, &scope, &path, signature, parameters, &head.method)?;
@@ -346,10 +346,10 @@ fn exists(path: &StagePath) -> Response {
 
 async fn remove(found: Found) -> Result<Response> {
     let Found { files, path } = found;
-    if files.stat(&path).await?.is_none() {
+    let Some(entry) = files.stat(&path).await? else {
         return Err(Error::UnknownFile { path: path.to_string() });
-    }
-    let mut removed = files.remove(stream::iter([Ok(path.to_string())]).boxed());
+    };
+    let mut removed = files.remove(stream::iter([Ok(entry)]).boxed());
     while let Some((_, result)) = removed.next().await {
         result?;
     }

@@ -18,6 +18,7 @@ use super::handshake::{HandshakeResponse, SALT};
 use super::login::LogIn;
 use super::reply::{Protocol, Reply};
 use super::upload::Client;
+use crate::access::audit;
 use crate::access::people::Identity;
 use crate::error::{Error, Result};
 use crate::instance::SERVER_VERSION;
@@ -170,20 +171,30 @@ impl<S: Stream> Connection<S> {
         let attributes = &peer.attributes;
         let cipher = peer.cipher.as_ref().map(|cipher| &cipher.suite);
         tracing::debug!(connection = self.id, user = %peer.user, ?attributes, cipher, "logged in");
-        let session =
-            self.session.insert(Session::new(self.instance.clone(), peer, self.killed.clone()));
+        let user = peer.user.name.clone();
+        let begun = Session::begin(self.instance.clone(), peer, self.killed.clone()).await;
+        let session = match begun {
+            Ok(session) => self.session.insert(session),
+            Err(error) => return self.refuse_log_in(&user, error).await,
+        };
         if let Some(database) = client.database
             && let Err(error) = session.use_database(&database).await
         {
-            tracing::info!(connection = self.id, %error, "a log-in was refused");
-            self.gate.refuse(&error);
-            return self.gate.flush().await;
+            return self.refuse_log_in(&user, error).await;
         }
         // The client knows what it has asked for.
         let _ = session.take_changes();
         Reply::new(&self.gate).ok(&Done { affected: 0, info: self.gate.take_welcome() });
         self.gate.admit();
         Ok(())
+    }
+
+    /// Who it is, is known; but he may not come in.
+    async fn refuse_log_in(&self, user: &str, error: Error) -> io::Result<()> {
+        tracing::info!(connection = self.id, %error, "a log-in was refused");
+        self.gate.refuse(&error);
+        audit::record::<()>(user, self.ip, "log-in", true, &Err(error));
+        self.gate.flush().await
     }
 
     /// Runs the command that waits at the gate, and writes its answer.

@@ -173,6 +173,10 @@ impl Route {
         let to_key = format!("{}{}", root(&self.to), self.to.key(to.as_str()));
         let (files, entry, to) = (Arc::clone(&self.to), entry.clone(), to.clone());
         let source = self.from.describe();
+        let reservation = self.to.reserve()?;
+        if let Some(reservation) = &reservation {
+            reservation.grow_by(entry.size)?;
+        }
         let copied = self.to.uploads.tasks.spawn(async move {
             let capability = bucket.info().capability();
             let options = opendal::options::CopyOptions {
@@ -183,9 +187,13 @@ impl Route {
                 ..opendal::options::CopyOptions::default()
             };
             let _turn = files.uploads.keys.lock(&files.lock_name(to.as_str())).await;
+            let replaced = if overwrite { files.replaced(&to).await } else { 0 };
             match bucket.copy_options(&from_key, &to_key, options).await {
                 Ok(metadata) => {
                     note(&files, &entry, &to, &metadata).await;
+                    if let Some(reservation) = reservation {
+                        reservation.spend(replaced);
+                    }
                     Ok(Copied::Copied { size: entry.size })
                 }
                 Err(error) if error.kind() == opendal::ErrorKind::ConditionNotMatch => {

@@ -26,6 +26,8 @@ pub struct Definition {
     pub comment: String,
     /// `'root'@'127.0.0.1'`
     pub creator: String,
+    /// The user whose bytes its files are, if it is internal; nil for nobody's.
+    pub owner: Uuid,
     /// When.
     pub created_at: Timestamp,
 }

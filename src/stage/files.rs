@@ -1,6 +1,7 @@
 //! The files of one stage: look, read, write, remove. Listing is in `list.rs`, an upload on its way
 //! in `writer.rs`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use crate::stage::copy::Home;
 use crate::stage::digest::Digests;
 use crate::stage::lock::Locks;
 use crate::stage::marks::Marks;
+use crate::stage::meter::Meter;
 use crate::stage::name::StagePath;
 use crate::stage::open::Opened;
 use crate::stage::writer::SHA256_KEY;
@@ -44,6 +46,8 @@ pub struct Files {
     /// Such as `stage 'lake'`.
     pub(super) label: String,
     pub(super) uploads: Arc<Uploads>,
+    /// For whom their bytes are counted.
+    pub(super) meter: Option<Arc<Meter>>,
     /// Set when the stage is dropped; see [`Files::retire`].
     dropped: AtomicBool,
 }
@@ -98,7 +102,7 @@ impl Files {
     pub(super) fn new(opened: Opened, below: &str, label: String, uploads: Arc<Uploads>) -> Files {
         let base = format!("{}{below}", opened.base);
         let Opened { operator, local, read_only, etag_is_md5, home, .. } = opened;
-        let (marks, dropped) = (None, AtomicBool::new(false));
+        let (marks, meter, dropped) = (None, None, AtomicBool::new(false));
         Files {
             operator,
             base,
@@ -109,14 +113,21 @@ impl Files {
             home,
             label,
             uploads,
+            meter,
             dropped,
         }
     }
 
     /// The files in a directory of the server's own storage, where it may keep other things too.
-    pub(super) fn own(opened: Opened, below: &str, label: String, uploads: Arc<Uploads>) -> Files {
+    pub(super) fn own(
+        opened: Opened,
+        below: &str,
+        label: String,
+        uploads: Arc<Uploads>,
+        meter: Option<Arc<Meter>>,
+    ) -> Files {
         let marks = Marks::below(&opened.operator, below);
-        Files { marks, ..Files::new(opened, below, label, uploads) }
+        Files { marks, meter, ..Files::new(opened, below, label, uploads) }
     }
 
     /// The stage is dropped: no upload ends in it any more. One that is just being moved into place
@@ -215,11 +226,11 @@ impl Files {
     /// that is not there is no failure: it may have gone since it was listed.
     pub fn remove(
         self: &Arc<Self>,
-        paths: BoxStream<'static, Result<String>>,
+        entries: BoxStream<'static, Result<Entry>>,
     ) -> BoxStream<'static, (String, Result<()>)> {
         let batch = self.operator.info().capability().delete_max_size.unwrap_or(SINGLE_DELETES);
         let files = Arc::clone(self);
-        paths
+        entries
             .chunks(batch.clamp(1, MAX_BATCH))
             .then(move |batch| {
                 let files = Arc::clone(&files);
@@ -229,8 +240,13 @@ impl Files {
             .boxed()
     }
 
-    async fn remove_batch(&self, batch: Vec<Result<String>>) -> Vec<(String, Result<()>)> {
-        let results = self.remove_files(batch).await;
+    async fn remove_batch(&self, batch: Vec<Result<Entry>>) -> Vec<(String, Result<()>)> {
+        let sizes = batch.iter().flatten().map(|entry| (entry.path.clone(), entry.size));
+        let sizes: HashMap<String, u64> = sizes.collect();
+        let paths = batch.into_iter().map(|entry| entry.map(|entry| entry.path)).collect();
+        let results = self.remove_files(paths).await;
+        let gone = results.iter().filter(|(_, result)| result.is_ok());
+        self.freed(gone.filter_map(|(path, _)| sizes.get(path)).sum());
         if let Some(marks) = &self.marks {
             let gone = results.iter().filter(|(_, result)| result.is_ok());
             marks.forget(&gone.map(|(path, _)| path.clone()).collect()).await;

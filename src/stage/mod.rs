@@ -73,6 +73,7 @@ mod link;
 mod list;
 mod lock;
 mod marks;
+mod meter;
 pub mod name;
 mod open;
 mod parts;

@@ -118,6 +118,8 @@ struct StoredStage {
     #[serde(default)]
     comment: String,
     creator: String,
+    #[serde(default)]
+    owner: Uuid,
     created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pending_from: Option<Pending>,
@@ -206,6 +208,7 @@ fn store(present: &Present, seal: &Seal) -> crate::error::Result<StoredStage> {
         file_format: definition.file_format.clone(),
         comment: definition.comment.clone(),
         creator: definition.creator.clone(),
+        owner: definition.owner,
         created_at: definition.created_at,
         pending_from: present.pending_from.clone(),
     })
@@ -234,6 +237,7 @@ fn restore(stored: StoredStage, seal: &Seal) -> Result<Present, String> {
         file_format: stored.file_format,
         comment: stored.comment,
         creator: stored.creator,
+        owner: stored.owner,
         created_at: stored.created_at,
     };
     Ok(Present {
@@ -288,6 +292,7 @@ mod tests {
                 file_format: BTreeMap::from([("TYPE".to_owned(), "CSV".to_owned())]),
                 comment: "it's".to_owned(),
                 creator: "'root'@'127.0.0.1'".to_owned(),
+                owner: Uuid::nil(),
                 created_at: Timestamp::UNIX_EPOCH,
             }),
             database: Uuid::new_v4(),

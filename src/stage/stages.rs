@@ -22,6 +22,7 @@ use crate::stage::key;
 use crate::stage::link::{Link, Signer};
 use crate::stage::lock::DirLock;
 use crate::stage::marks::{self, Marks};
+use crate::stage::meter::{Meter, Meters};
 use crate::stage::name::StageName;
 use crate::stage::open::{self, Identity, Opened};
 use crate::stage::place::{self, Scheme};
@@ -41,6 +42,7 @@ pub struct Stages {
     policy: Policy,
     signer: Signer,
     uploads: Arc<Uploads>,
+    pub(super) meters: Meters,
     open: Mutex<HashMap<Uuid, (u64, Arc<Files>)>>,
     /// Held as long as the server lives.
     _lock: Option<DirLock>,
@@ -120,6 +122,7 @@ impl Stages {
             policy,
             signer,
             uploads: Arc::default(),
+            meters: Meters::default(),
             open: Mutex::default(),
             _lock: lock,
         }
@@ -240,7 +243,11 @@ impl Stages {
                 Arc::new(Files::new(opened, "", label, Arc::clone(&self.uploads)))
             }
             Place::Internal => {
-                self.own_files(&internal_dir(definition.id, definition.temporary), label)
+                let meter = self.meters.of(definition.owner);
+                if let (Some(meter), true) = (&meter, definition.temporary) {
+                    meter.temporary(definition.id, true);
+                }
+                self.own_files(&internal_dir(definition.id, definition.temporary), label, meter)
             }
         };
         let mut open = self.open.lock();
@@ -251,10 +258,16 @@ impl Stages {
         Ok(files)
     }
 
-    /// The files of `@~`.
+    /// The files of `@~` of the user of this name and id.
     #[expect(clippy::unused_async, reason = "a storage a user could need opening, as a stage does")]
-    pub async fn user_files(&self, user: &str) -> Result<Arc<Files>> {
-        Ok(self.own_files(&format!("users/{}/", key::escape(user)), "stage '~'".to_owned()))
+    pub async fn user_files(&self, user: &str, id: Uuid) -> Result<Arc<Files>> {
+        let below = format!("users/{}/", key::escape(user));
+        Ok(self.own_files(&below, "stage '~'".to_owned(), self.meters.of(id)))
+    }
+
+    /// The files of a temporary stage of this id, to be counted.
+    pub(super) fn temporary_files(&self, id: Uuid) -> Arc<Files> {
+        self.own_files(&internal_dir(id, true), "a temporary stage".to_owned(), None)
     }
 
     /// The files of `@%table`.
@@ -264,7 +277,7 @@ impl Stages {
     )]
     pub async fn table_files(&self, database: &str, table: &str) -> Result<Arc<Files>> {
         let below = format!("tables/{}/{}/", key::escape(database), key::escape(table));
-        Ok(self.own_files(&below, format!("stage '%{table}'")))
+        Ok(self.own_files(&below, format!("stage '%{table}'"), None))
     }
 
     /// The signature of a link of our own.
@@ -289,7 +302,11 @@ impl Stages {
             return Ok(());
         }
         let dir = internal_dir(definition.id, definition.temporary);
-        self.remove_dir(dir, format!("stage '{}'", definition.name)).await
+        let removed = self.remove_dir(dir, format!("stage '{}'", definition.name)).await;
+        if let Some(meter) = self.meters.of(definition.owner) {
+            meter.temporary(definition.id, false);
+        }
+        removed
     }
 
     /// Waits until the uploads that were cut off are undone, and those that were finished are
@@ -299,25 +316,31 @@ impl Stages {
         self.uploads.tasks.wait().await;
     }
 
-    fn own_files(&self, below: &str, label: String) -> Arc<Files> {
-        Arc::new(Files::own(self.storage.clone(), below, label, Arc::clone(&self.uploads)))
+    fn own_files(&self, below: &str, label: String, meter: Option<Arc<Meter>>) -> Arc<Files> {
+        let (storage, uploads) = (self.storage.clone(), Arc::clone(&self.uploads));
+        Arc::new(Files::own(storage, below, label, uploads, meter))
     }
 
     /// Removes the files of an internal stage that is gone. The statement has succeeded by then, so
     /// a failure is told to the log.
     async fn discard(&self, id: Uuid, stage: &str) {
-        self.close_files(id).await;
-        if let Err(error) = self.remove_dir(internal_dir(id, false), stage.to_owned()).await {
+        let meter = self.close_files(id).await;
+        let removed = self.remove_dir(internal_dir(id, false), stage.to_owned()).await;
+        if let Some(meter) = meter {
+            meter.forget();
+        }
+        if let Err(error) = removed {
             tracing::warn!(stage, "the files of a dropped stage are left behind: {error}");
         }
     }
 
-    /// Forgets the open files of a stage that is gone, and ends its uploads.
-    async fn close_files(&self, id: Uuid) {
+    /// Forgets the open files of a stage that is gone, and ends its uploads. Says for whom they were
+    /// counted.
+    async fn close_files(&self, id: Uuid) -> Option<Arc<Meter>> {
         let open = self.open.lock().remove(&id);
-        if let Some((_, files)) = open {
-            files.retire().await;
-        }
+        let (_, files) = open?;
+        files.retire().await;
+        files.meter.clone()
     }
 
     /// Not interrupted when the caller is.

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::stage::digest::{Digester, Digests};
 use crate::stage::files::{Files, missing_dirs, remove_empty};
 use crate::stage::lock::sync_dir;
+use crate::stage::meter::Reservation;
 use crate::stage::name::StagePath;
 use crate::stage::parts::{Collected, Parts};
 use crate::stage::{attribute, digest, fault};
@@ -33,6 +34,8 @@ const CHANNEL_BLOCKS: usize = 2;
 #[derive(Debug)]
 pub struct FileWriter {
     blocks: mpsc::Sender<Step>,
+    /// Bytes of the one for whom they are counted.
+    reservation: Option<Arc<Reservation>>,
     /// `None` once it was told.
     outcome: Option<oneshot::Receiver<Result<Committed>>>,
 }
@@ -70,15 +73,17 @@ impl Files {
         }
         self.check_writable()?;
         self.confine(path.as_str()).await?;
-        let path = path.as_str().to_owned();
-        let upload = Upload::begin(Arc::clone(self), path, overwrite, parts).await?;
+        let reservation = self.reserve()?;
+        let name = path.as_str().to_owned();
+        let mut upload = Upload::begin(Arc::clone(self), name, overwrite, parts).await?;
+        upload.reservation.clone_from(&reservation);
         let (blocks, incoming) = mpsc::channel(CHANNEL_BLOCKS);
         let (done, outcome) = oneshot::channel();
         self.uploads.tasks.spawn(async move {
             // Nobody listens any more if the statement was cut off; the upload is undone by then.
             let _unheard = done.send(upload.run(incoming).await);
         });
-        Ok(FileWriter { blocks, outcome: Some(outcome) })
+        Ok(FileWriter { blocks, reservation, outcome: Some(outcome) })
     }
 }
 
@@ -98,6 +103,9 @@ impl Files {
 impl FileWriter {
     /// Adds a block. A failure of an earlier one may be told here.
     pub async fn write(&mut self, block: Bytes) -> Result<()> {
+        if let Some(reservation) = &self.reservation {
+            reservation.grow(block.len())?;
+        }
         if block.is_empty() || self.blocks.send(Step::Block(block)).await.is_ok() {
             return Ok(());
         }
@@ -143,6 +151,8 @@ struct Upload {
     size: u64,
     digester: Digester,
     sink: Sink,
+    /// See [`FileWriter::reservation`].
+    reservation: Option<Arc<Reservation>>,
     /// Directories that were made for this file.
     made: Vec<PathBuf>,
 }
@@ -244,7 +254,8 @@ impl Upload {
             }
             None => Vec::new(),
         };
-        Ok(Upload { files, path, overwrite, size: 0, digester: Digester::default(), sink, made })
+        let (digester, reservation) = (Digester::default(), None);
+        Ok(Upload { files, path, overwrite, size: 0, digester, sink, reservation, made })
     }
 
     async fn run(mut self, mut steps: mpsc::Receiver<Step>) -> Result<Committed> {
@@ -298,6 +309,10 @@ impl Upload {
         if self.overwrite && self.is_there(&digests).await {
             return Ok(Committed::Same);
         }
+        let replaced = match (StagePath::new(self.path.as_str()), self.overwrite) {
+            (Ok(path), true) => files.replaced(&path).await,
+            (_, _) => 0,
+        };
         let closed = if files.local.is_some() {
             let _kept = files.uploads.directories.read().await;
             files.check_present(&self.path)?;
@@ -315,6 +330,9 @@ impl Upload {
         match closed {
             Ok(metadata) => {
                 self.note_beside_file(&metadata, digests).await;
+                if let Some(reservation) = &self.reservation {
+                    reservation.spend(replaced);
+                }
                 Ok(Committed::Written { size: self.size })
             }
             Err(error) if error.kind() == opendal::ErrorKind::ConditionNotMatch => {

@@ -117,6 +117,7 @@ impl CreateStage {
             file_format: self.clauses.file_format()?,
             comment: self.clauses.comment.clone().unwrap_or_default(),
             creator: session.creator(),
+            owner: session.peer.user.id,
             created_at: Timestamp::now(),
         };
         if let Place::External(external) = &definition.place {

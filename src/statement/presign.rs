@@ -128,6 +128,10 @@ impl Presign {
         let direction = self.direction.unwrap_or(Direction::Download);
         let expire = Duration::from_secs(self.expire.unwrap_or(DEFAULT_SECONDS));
         let files = session.files_at(&self.location.area, self.privilege()).await?;
+        // The storage itself would not ask.
+        if direction == Direction::Upload {
+            files.check_room()?;
+        }
         let content_type = self.content_type.as_deref();
         let by_storage =
             files.presign(&self.location.path, direction, expire, content_type).await?;

@@ -82,22 +82,22 @@ impl Remove {
         let counted = Arc::clone(&found);
         let pattern = self.pattern.as_deref().map(Pattern::new).transpose()?;
         let files = session.files_at(&self.location.area, StagePrivilege::Write).await?;
-        let names = files
+        let entries = files
             .list(&self.location.path)
             .filter_map(move |entry| {
-                let name = match (entry, &pattern) {
+                let entry = match (entry, &pattern) {
                     (Ok(entry), Some(pattern)) if !pattern.matches(&entry.path) => None,
-                    (entry, _) => Some(entry.map(|entry| entry.path)),
+                    (entry, _) => Some(entry),
                 };
-                std::future::ready(name)
+                std::future::ready(entry)
             })
             .inspect(move |_| counted.count())
             .boxed();
         let rows = if self.dry_run == Some(true) {
-            names.map(|name| Ok(vec![name?.into(), "would be removed".into()])).boxed()
+            entries.map(|entry| Ok(vec![entry?.path.into(), "would be removed".into()])).boxed()
         } else {
             files
-                .remove(names)
+                .remove(entries)
                 .map(|removed| {
                     let (name, result) = removed;
                     let result = match result {

@@ -4,13 +4,13 @@
 //! SHOW USERS [LIKE '<pattern>' | WHERE <condition>]
 //!
 //! > SHOW USERS
-//! name  roles    plugin                 created_on               creator
-//! bob   loaders  mysql_native_password  2026-11-24 05:40:44.123  'root'@'127.0.0.1'
+//! name  roles    plugin                 max_user_connections  ...  created_on               creator
+//! bob   loaders  mysql_native_password  NULL                  ...  2026-11-24 05:40:44.123  'root'@'127.0.0.1'
 //! > SHOW USER
 //! ERROR 1064 (42000): Expected a statement such as ... Hint: did you mean SHOW USERS?
 //! ```
 //!
-//! It needs the privilege `CREATE USER`.
+//! A limit that is NULL is the configuration's, 0 is none. It needs the privilege `CREATE USER`.
 
 use std::fmt;
 
@@ -31,6 +31,9 @@ pub fn columns() -> Vec<Column> {
         Column::new("name", Type::Text),
         Column::new("roles", Type::Text),
         Column::new("plugin", Type::Text),
+        Column::new("max_user_connections", Type::UInt),
+        Column::new("max_user_statements", Type::UInt),
+        Column::new("max_stage_bytes", Type::UInt),
         Column::new("created_on", Type::DateTime),
         Column::new("creator", Type::Text),
     ]
@@ -52,6 +55,10 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     Ok(Statement::ShowUsers(ShowUsers { filter }))
 }
 
+fn limit(most: Option<u64>) -> Value {
+    most.map_or(Value::Null, Value::UInt)
+}
+
 impl ShowUsers {
     /// Lists them.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
@@ -62,6 +69,9 @@ impl ShowUsers {
                 name.as_str().into(),
                 user.grants.roles.iter().cloned().collect::<Vec<_>>().join(", ").into(),
                 user.plugin.name().into(),
+                limit(user.limits.connections),
+                limit(user.limits.statements),
+                limit(user.limits.stage_bytes),
                 Value::DateTime(user.created_at),
                 user.creator.as_str().into(),
             ]

@@ -137,6 +137,11 @@ impl Upload {
         Ok(Some(plan.report(0, 0, Status::Skipped)))
     }
 
+    /// Fails if there is no room for a file, however small.
+    pub fn check_room(&self) -> Result<()> {
+        self.files.check_room()
+    }
+
     /// Where it will be, as far as that is known by now.
     pub fn target(&self) -> Result<StagePath> {
         match &self.state {

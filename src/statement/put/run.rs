@@ -276,7 +276,10 @@ impl Put {
                         Ready::Decided(Err(Error::Collision { target: target.to_string() }))
                     }
                     Ok((upload, _)) => match upload.skipped_already().await {
-                        Ok(None) => Ready::Ask(upload),
+                        Ok(None) => match upload.check_room() {
+                            Ok(()) => Ready::Ask(upload),
+                            Err(error) => Ready::Decided(Err(error)),
+                        },
                         Ok(Some(report)) => Ready::Decided(Ok(report)),
                         Err(error) => Ready::Decided(Err(error)),
                     },
