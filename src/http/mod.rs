@@ -14,7 +14,7 @@ use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
+use axum::routing::{MethodFilter, MethodRouter, on};
 use axum::serve::Listener;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -78,14 +78,44 @@ async fn only_secure(
     }
 }
 
+/// A path, and what is answered there.
+pub struct Route {
+    /// As `axum` writes it: a name in braces is any text.
+    pub path: &'static str,
+    /// The methods that it is there for, each with its name. `HEAD` comes with `GET`.
+    pub methods: &'static [(&'static str, MethodFilter)],
+    answer: fn(MethodFilter) -> MethodRouter<Arc<Instance>>,
+}
+
+const GET: (&str, MethodFilter) = ("GET", MethodFilter::GET);
+const PUT: (&str, MethodFilter) = ("PUT", MethodFilter::PUT);
+const POST: (&str, MethodFilter) = ("POST", MethodFilter::POST);
+const DELETE: (&str, MethodFilter) = ("DELETE", MethodFilter::DELETE);
+
+/// Everything that is answered. Tests ask of each who may use it.
+pub const ROUTES: &[Route] = &[
+    Route {
+        path: "/v1/upload_to_stage",
+        methods: &[PUT, POST],
+        answer: |methods| on(methods, upload_to_stage::handle).layer(DefaultBodyLimit::disable()),
+    },
+    Route {
+        path: "/v1/stages/{stage}/{*path}",
+        methods: &[GET, PUT, DELETE],
+        answer: |methods| on(methods, files::handle).layer(DefaultBodyLimit::disable()),
+    },
+    Route { path: HEALTH, methods: &[GET], answer: |methods| on(methods, || async { "ok\n" }) },
+    Route { path: "/metrics", methods: &[GET], answer: |methods| on(methods, counters) },
+];
+
 fn router(instance: Arc<Instance>) -> Router {
-    let upload = put(upload_to_stage::handle).post(upload_to_stage::handle);
-    let file = get(files::handle).put(files::handle).delete(files::handle);
-    Router::new()
-        .route("/v1/upload_to_stage", upload.layer(DefaultBodyLimit::disable()))
-        .route("/v1/stages/{stage}/{*path}", file.layer(DefaultBodyLimit::disable()))
-        .route(HEALTH, get(|| async { "ok\n" }))
-        .route("/metrics", get(counters))
+    let mut router = Router::new();
+    for route in ROUTES {
+        for (_, method) in route.methods {
+            router = router.route(route.path, (route.answer)(*method));
+        }
+    }
+    router
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&instance), only_secure))
