@@ -23,6 +23,7 @@ use crate::processes::{Running, Seat, Shown, Who};
 use crate::rows::{Column, Done, Outcome, Row, RowStream, Value};
 use crate::sql::literal;
 use crate::sql::location::Area;
+use crate::sql::mode::SqlMode;
 use crate::sql::name::QualifiedName;
 use crate::stage::definition::Definition;
 use crate::stage::files::Files;
@@ -134,7 +135,7 @@ pub struct Peer {
 }
 
 /// A statement that was prepared: what it needs and what it answers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Prepared {
     /// The text, with `?` for the parameters.
     pub sql: String,
@@ -142,6 +143,8 @@ pub struct Prepared {
     pub places: Vec<usize>,
     /// What it answers; empty for an OK.
     pub columns: Vec<Column>,
+    /// How the text is read, whatever the session's `sql_mode` has become since.
+    pub sql_mode: SqlMode,
 }
 
 impl Prepared {
@@ -238,9 +241,18 @@ impl Session {
 
     /// Runs one statement (one trailing `;` allowed).
     pub async fn execute(&mut self, sql: &str, files: &mut dyn ClientFiles) -> Result<Outcome> {
+        self.execute_in(self.sql_mode(), sql, files).await
+    }
+
+    async fn execute_in(
+        &mut self,
+        sql_mode: SqlMode,
+        sql: &str,
+        files: &mut dyn ClientFiles,
+    ) -> Result<Outcome> {
         let started = Instant::now();
         self.now = Timestamp::now();
-        let parsed = Statement::parse(sql);
+        let parsed = Statement::parse_in(sql, sql_mode);
         let (kind, text) = match &parsed {
             Ok(statement) => (statement.kind(), statement.to_string()),
             // What could not be read may hold a password anywhere.
@@ -301,24 +313,26 @@ impl Session {
 
     /// Splits the first statement off a text of several. The rest is empty after the last one.
     pub fn split<'a>(&self, sql: &'a str) -> (&'a str, &'a str) {
-        Statement::split(sql)
+        Statement::split(sql, self.sql_mode())
     }
 
     /// Prepares one statement.
     pub fn prepare(&mut self, sql: &str) -> Result<Prepared> {
-        let places = statement::scan_as_it_begins(sql).parameters;
-        let columns = match fill(sql, &places, &vec![Value::Null; places.len()])
-            .and_then(|text| Statement::parse(&text))
+        let sql_mode = self.sql_mode();
+        let places = statement::scan_as_it_begins(sql, sql_mode).parameters;
+        let columns = match fill(sql, sql_mode, &places, &vec![Value::Null; places.len()])
+            .and_then(|text| Statement::parse_in(&text, sql_mode))
         {
             Ok(statement) => statement.columns(self)?,
             // Options take no NULL, but an empty text.
             Err(_) if !places.is_empty() => {
                 let empty = vec![Value::Text(String::new()); places.len()];
-                Statement::parse(&fill(sql, &places, &empty)?)?.columns(self)?
+                let text = fill(sql, sql_mode, &places, &empty)?;
+                Statement::parse_in(&text, sql_mode)?.columns(self)?
             }
             Err(error) => return Err(error),
         };
-        Ok(Prepared { sql: sql.to_owned(), places, columns })
+        Ok(Prepared { sql: sql.to_owned(), places, columns, sql_mode })
     }
 
     /// Runs a prepared statement.
@@ -331,14 +345,15 @@ impl Session {
             return Err(Error::WrongParameters);
         }
         // A file is not written into the text and read out of it again.
-        if Statement::parse(&prepared.sql).is_ok_and(|statement| statement.takes_a_parameter()) {
+        let Prepared { sql, places, sql_mode, .. } = prepared;
+        if Statement::parse_in(sql, *sql_mode).is_ok_and(|known| known.takes_a_parameter()) {
             self.parameters = parameters;
-            let outcome = self.execute(&prepared.sql, &mut NoFiles).await;
+            let outcome = self.execute_in(*sql_mode, sql, &mut NoFiles).await;
             self.parameters.clear();
             return outcome;
         }
-        let text = fill(&prepared.sql, &prepared.places, &parameters)?;
-        self.execute(&text, &mut NoFiles).await
+        let text = fill(sql, *sql_mode, places, &parameters)?;
+        self.execute_in(*sql_mode, &text, &mut NoFiles).await
     }
 
     /// `USE database`, `COM_INIT_DB`, and the database of a handshake.
@@ -386,6 +401,12 @@ impl Session {
                 .collect(),
             state: tracks("session_track_state_change") == "ON",
         }
+    }
+
+    /// How its statements are read.
+    pub fn sql_mode(&self) -> SqlMode {
+        let value = self.variables.get(self, None, "sql_mode");
+        value.map_or_else(|_| SqlMode::default(), |value| SqlMode::of(&value.to_string()))
     }
 
     /// Whether `autocommit` is on.
@@ -705,16 +726,16 @@ fn listed_name(listed: &Listed) -> &StageName {
 }
 
 /// The text with its parameters in place.
-fn fill(sql: &str, places: &[usize], values: &[Value]) -> Result<String> {
+fn fill(sql: &str, sql_mode: SqlMode, places: &[usize], values: &[Value]) -> Result<String> {
     let mut text = String::with_capacity(sql.len());
     let mut from = 0;
     for (place, value) in places.iter().zip(values) {
         text.push_str(sql.get(from..*place).ok_or(Error::WrongParameters)?);
         text.push_str(&match value {
-            Value::Text(text) => literal::text(text),
+            Value::Text(text) => literal::text_in(sql_mode, text),
             Value::DateTime(_) | Value::Time(_) => literal::text(&value.to_string()),
             Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                Ok(text) => literal::text(text),
+                Ok(text) => literal::text_in(sql_mode, text),
                 Err(_) => literal::hex(bytes),
             },
             Value::Null | Value::Int(_) | Value::UInt(_) | Value::Double(_) => value.to_string(),

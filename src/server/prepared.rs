@@ -165,7 +165,7 @@ mod tests {
         let prepared = Prepared {
             sql: "SELECT ?".to_owned(),
             places: vec![0; parameters],
-            columns: Vec::new(),
+            ..Prepared::default()
         };
         let id = statements.insert(Arc::new(prepared), 99).expect("room");
         (statements, id)
@@ -200,9 +200,7 @@ mod tests {
     #[test]
     fn texts_are_bounded_together() {
         let mut statements = Statements::default();
-        let text = |sql: &str| {
-            Arc::new(Prepared { sql: sql.to_owned(), places: Vec::new(), columns: Vec::new() })
-        };
+        let text = |sql: &str| Arc::new(Prepared { sql: sql.to_owned(), ..Prepared::default() });
         let first = statements.insert(text("SELECT 1"), 10).expect("room");
         assert!(statements.insert(text("SELECT 2"), 10).is_err());
         statements.close(first);

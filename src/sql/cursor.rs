@@ -11,6 +11,7 @@ use crate::similar::nearest;
 use crate::sql::Span;
 use crate::sql::dialect::{StageDialect, is_too_deep};
 use crate::sql::location::{Fault, Location};
+use crate::sql::mode::SqlMode;
 use crate::sql::scan::{Mode, Scan, scan};
 
 /// One token, as far as our statements tell them apart.
@@ -48,18 +49,20 @@ pub struct Cursor<'a> {
     text: &'a str,
     tokens: Vec<Placed>,
     at: usize,
+    dialect: StageDialect,
 }
 
 impl<'a> Cursor<'a> {
-    /// Splits one of our statements into tokens.
+    /// Splits one of our statements into tokens, as a session reads it that has set no `sql_mode`.
     pub fn new(text: &'a str) -> Result<Cursor<'a>> {
-        let scan = scan(text, Mode::Stage);
+        let scan = scan(text, Mode::Stage, SqlMode::default());
         Cursor::from_scan(scan.statement, &scan)
     }
 
     /// As [`Cursor::new`], where the text was scanned already.
     pub fn from_scan(text: &'a str, scan: &Scan<'_>) -> Result<Cursor<'a>> {
-        let tokens = Tokenizer::new(&StageDialect::default(), &scan.masked)
+        let dialect = StageDialect::new(scan.sql_mode);
+        let tokens = Tokenizer::new(&dialect, &scan.masked)
             .tokenize_with_location()
             .map_err(|error| broken_token(text, &error.message, error.location))?;
         let mut placed: Vec<Placed> = tokens
@@ -72,7 +75,7 @@ impl<'a> Cursor<'a> {
             span: end_of(scan.statement),
             read: TokenWithSpan::wrap(SqlToken::EOF),
         });
-        Ok(Cursor { text, tokens: placed, at: 0 })
+        Ok(Cursor { text, tokens: placed, at: 0, dialect })
     }
 
     /// The next token.
@@ -180,7 +183,11 @@ impl<'a> Cursor<'a> {
         let text = match self.peek() {
             Token::Location(text) | Token::Text(text) => text.clone(),
             Token::Word(word) | Token::Name(word) => {
-                let hint = format!("locations start with '@', as in {after} @{word}");
+                let hint = match word.starts_with('@') {
+                    // A name, where `sql_mode` has ANSI_QUOTES.
+                    true => format!("in quotes it needs single ones, as in {after} '{word}'"),
+                    false => format!("locations start with '@', as in {after} @{word}"),
+                };
                 return Err(self.expected_hinting(expected, Some(hint)));
             }
             Token::Number(_) | Token::Uri(_) | Token::Sign(_) | Token::End => {
@@ -274,8 +281,7 @@ impl<'a> Cursor<'a> {
         if is_too_deep(&rest) {
             return Err(self.expected("a shorter expression"));
         }
-        let dialect = StageDialect::default();
-        let mut parser = Parser::new(&dialect).with_tokens_with_locations(rest);
+        let mut parser = Parser::new(&self.dialect).with_tokens_with_locations(rest);
         let parsed = parser.parse_expr();
         // Also behind what could not be read, so that the error points at it.
         self.at = (self.at + parser.index()).min(self.tokens.len().saturating_sub(1));

@@ -1,5 +1,6 @@
 //! MySQL's dialect, as a type of our own: the statements that are not ours are read by `sqlparser`
-//! with it, exactly as with its [`MySqlDialect`].
+//! with it, as with its [`MySqlDialect`], but as the session's `sql_mode` wants it, and with MySQL's
+//! precedence of `||` and `DIV`.
 //!
 //! Our own statements never reach `sqlparser`'s parser (its Snowflake stage parsing loses data:
 //! `REMOVE @s/#x` becomes `REMOVE @s/`); they are read above it, from the tokens, by
@@ -7,16 +8,34 @@
 
 use std::any::TypeId;
 
-use sqlparser::ast::{Expr, Statement};
-use sqlparser::dialect::{Dialect, MySqlDialect};
+use sqlparser::ast::{BinaryOperator, Expr, Statement};
+use sqlparser::dialect::{Dialect, MySqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+
+use crate::sql::mode::SqlMode;
 
 /// MySQL's dialect, extended by what is read above it.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct StageDialect {
     mysql: MySqlDialect,
+    mode: SqlMode,
+}
+
+impl StageDialect {
+    /// As a session's `sql_mode` wants it.
+    pub fn new(mode: SqlMode) -> StageDialect {
+        StageDialect { mysql: MySqlDialect {}, mode }
+    }
+
+    /// How tight `||` holds its sides: as `OR`, or tighter than `*`. (`sqlparser` has it as `*`.)
+    fn precedence_of_pipes(&self) -> u8 {
+        match self.mode.pipes_as_concat {
+            true => self.prec_value(Precedence::MulDivModOp) + 1,
+            false => self.prec_value(Precedence::Or),
+        }
+    }
 }
 
 /// Forwards each listed method without arguments to the MySQL dialect.
@@ -45,7 +64,7 @@ impl Dialect for StageDialect {
     }
 
     fn is_delimited_identifier_start(&self, ch: char) -> bool {
-        self.mysql.is_delimited_identifier_start(ch)
+        self.mysql.is_delimited_identifier_start(ch) || (ch == '"' && self.mode.ansi_quotes)
     }
 
     fn identifier_quote_style(&self, identifier: &str) -> Option<char> {
@@ -58,7 +77,25 @@ impl Dialect for StageDialect {
         expr: &Expr,
         precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if parser.consume_token(&Token::StringConcat) {
+            let concat = self.mode.pipes_as_concat;
+            let op = if concat { BinaryOperator::StringConcat } else { BinaryOperator::Or };
+            return Some(infix(parser, expr, op, precedence));
+        }
+        // MySqlDialect would take all that follows for its right side: `5 DIV 2 = 2`.
+        if parser.parse_keyword(Keyword::DIV) {
+            return Some(infix(parser, expr, BinaryOperator::MyIntegerDivide, precedence));
+        }
         self.mysql.parse_infix(parser, expr, precedence)
+    }
+
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        let pipes = parser.peek_token_ref().token == Token::StringConcat;
+        pipes.then(|| Ok(self.precedence_of_pipes()))
+    }
+
+    fn supports_string_literal_backslash_escape(&self) -> bool {
+        !self.mode.no_backslash_escapes && self.mysql.supports_string_literal_backslash_escape()
     }
 
     fn parse_statement(&self, parser: &mut Parser) -> Option<Result<Statement, ParserError>> {
@@ -90,12 +127,22 @@ impl Dialect for StageDialect {
         supports_numeric_prefix,
         supports_select_modifiers,
         supports_set_names,
-        supports_string_literal_backslash_escape,
         supports_string_literal_concatenation,
         supports_table_hints,
         supports_update_order_by,
         supports_user_host_grantee,
     }
+}
+
+/// Reads the right side of an operator that was taken.
+fn infix(
+    parser: &mut Parser,
+    left: &Expr,
+    op: BinaryOperator,
+    precedence: u8,
+) -> Result<Expr, ParserError> {
+    let right = Box::new(parser.parse_subexpr(precedence)?);
+    Ok(Expr::BinaryOp { left: Box::new(left.clone()), op, right })
 }
 
 /// A parser of a text. What MySQL allows and `sqlparser` does not know is taken out: the character set
@@ -192,8 +239,8 @@ fn is_sign(token: &Token) -> bool {
 }
 
 /// What a query selects, each as it is written: MySQL names columns so. Empty where the text is no query.
-pub fn selected(text: &str) -> Vec<String> {
-    let tokens = Tokenizer::new(&StageDialect::default(), text).tokenize_with_location();
+pub fn selected(dialect: &StageDialect, text: &str) -> Vec<String> {
+    let tokens = Tokenizer::new(dialect, text).tokenize_with_location();
     let tokens = tokens.unwrap_or_default().into_iter();
     let tokens = tokens.filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
     let mut tokens =
@@ -329,7 +376,7 @@ mod tests {
 
     #[test]
     fn what_is_selected_is_told_as_it_is_written() {
-        let of = |text| selected(text).join("|");
+        let of = |text| selected(&StageDialect::default(), text).join("|");
         assert_eq!(
             of("SELECT 1+1, now( ) AS n,\n concat('é,', (SELECT 1, 2)) FROM t, u"),
             "1+1|now( ) AS n|concat('é,', (SELECT 1, 2))"
@@ -338,6 +385,23 @@ mod tests {
         assert_eq!(of("SELECT a /* x */ , -b LIMIT 1"), "a|-b");
         assert_eq!(of("SELECT"), "");
         assert_eq!(of("SET x = 'open"), "");
+    }
+
+    #[test]
+    fn pipes_are_or_unless_they_join() {
+        let read = |text: &str, mode: &str| {
+            let dialect = StageDialect::new(SqlMode::of(mode));
+            let mut parser = parser(&dialect, text).expect("tokens");
+            let Expr::BinaryOp { op, right, .. } = parser.parse_expr().expect("an expression")
+            else {
+                panic!("{text}");
+            };
+            format!("{op} {right}")
+        };
+        assert_eq!(read("1 || 0 AND 0", ""), "OR 0 AND 0");
+        assert_eq!(read("1 || 0 AND 0", "PIPES_AS_CONCAT"), "AND 0");
+        assert_eq!(read("2 * 1 || 0", "PIPES_AS_CONCAT"), "* 1 || 0");
+        assert_eq!(read("5 DIV 2 = 2", ""), "= 2");
     }
 
     #[test]

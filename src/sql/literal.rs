@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::sql::mode::SqlMode;
+
 /// A text in single quotes, with MySQL's escapes: what [`crate::sql::cursor`] reads back as it was.
 pub fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
@@ -20,6 +22,14 @@ pub fn text(text: &str) -> String {
     }
     out.push('\'');
     out
+}
+
+/// A text in single quotes, as a session with this `sql_mode` reads it.
+pub fn text_in(mode: SqlMode, value: &str) -> String {
+    match mode.no_backslash_escapes {
+        true => format!("'{}'", value.replace('\'', "''")),
+        false => text(value),
+    }
 }
 
 /// A name: as it is where that is enough, else in backticks.
@@ -63,6 +73,8 @@ mod tests {
     #[test]
     fn texts_and_names_are_quoted_as_mysql_reads_them() {
         assert_eq!(text("it's C:\\t"), "'it''s C:\\\\t'");
+        let mode = SqlMode::of("NO_BACKSLASH_ESCAPES");
+        assert_eq!(text_in(mode, "it's C:\\t"), "'it''s C:\\t'");
         assert_eq!(name("lake"), "lake");
         assert_eq!(name("my stage"), "`my stage`");
         assert_eq!(name("a`b"), "`a``b`");

@@ -9,11 +9,13 @@
 //! - [`name`] reads `db.stage`.
 //! - [`options`]: `(KEY = 'value' ...)`.
 //! - [`literal`]: how names and texts are written.
+//! - [`mode`]: what `sql_mode` changes in all of this.
 
 pub mod cursor;
 pub mod dialect;
 pub mod literal;
 pub mod location;
+pub mod mode;
 pub mod name;
 pub mod options;
 pub mod scan;

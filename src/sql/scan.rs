@@ -8,6 +8,7 @@
 //! blanks, anywhere in a statement; else the whole does.
 
 use crate::sql::literal::is_name_char;
+use crate::sql::mode::SqlMode;
 
 /// What the pass found.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct Scan<'a> {
     pub words: Vec<String>,
     /// Where `?` stand as parameters: byte offsets into `statement`.
     pub parameters: Vec<usize>,
+    /// How it was read, and is to be read further.
+    pub sql_mode: SqlMode,
 }
 
 /// A masked piece of the text.
@@ -53,13 +56,14 @@ const VERSION: u32 = 80_406;
 const MAX_WORDS: usize = 8;
 
 /// Scans the first statement of a text.
-pub fn scan(text: &str, mode: Mode) -> Scan<'_> {
+pub fn scan(text: &str, mode: Mode, sql_mode: SqlMode) -> Scan<'_> {
     let mut scanner = Scanner {
         text,
         at: 0,
         line: 1,
         column: 1,
         mode,
+        sql_mode,
         masked: String::with_capacity(text.len()),
         places: Vec::new(),
         words: Vec::new(),
@@ -76,6 +80,7 @@ pub fn scan(text: &str, mode: Mode) -> Scan<'_> {
         places: scanner.places,
         words: scanner.words,
         parameters: scanner.parameters,
+        sql_mode,
     }
 }
 
@@ -85,6 +90,7 @@ struct Scanner<'a> {
     line: usize,
     column: usize,
     mode: Mode,
+    sql_mode: SqlMode,
     masked: String,
     places: Vec<Place<'a>>,
     words: Vec<String>,
@@ -108,8 +114,11 @@ impl<'a> Scanner<'a> {
                     self.open_versions -= 1;
                     self.blank_n(2);
                 }
-                '\'' | '"' => self.quoted(c, true),
-                '`' => self.quoted(c, false),
+                '\'' => self.quoted(c, !self.sql_mode.no_backslash_escapes),
+                '"' if !self.sql_mode.ansi_quotes => {
+                    self.quoted(c, !self.sql_mode.no_backslash_escapes);
+                }
+                '"' | '`' => self.quoted(c, false),
                 '@' if self.mode == Mode::Stage => self.location(),
                 c if is_name_char(c) || c == '@' => self.word(),
                 '?' => {
@@ -331,7 +340,7 @@ mod tests {
     use super::*;
 
     fn places(text: &str) -> Vec<&str> {
-        scan(text, Mode::Stage).places.iter().map(|place| place.text).collect()
+        scan(text, Mode::Stage, SqlMode::default()).places.iter().map(|place| place.text).collect()
     }
 
     #[test]
@@ -353,24 +362,25 @@ mod tests {
 
     #[test]
     fn the_mask_keeps_lines_and_columns() {
-        let found = scan("LIST\n é @s/ü#1 PATTERN='@x'", Mode::Stage);
+        let found = scan("LIST\n é @s/ü#1 PATTERN='@x'", Mode::Stage, SqlMode::default());
         assert_eq!(found.masked, "LIST\n é ______ PATTERN='@x'");
         assert_eq!(found.places, [Place { line: 2, column: 4, text: "@s/ü#1" }]);
     }
 
     #[test]
     fn the_first_statement_is_split_off() {
-        let found = scan("SELECT ';' /* ; */, `;` -- ;\n ; SELECT 2;", Mode::Plain);
+        let found =
+            scan("SELECT ';' /* ; */, `;` -- ;\n ; SELECT 2;", Mode::Plain, SqlMode::default());
         assert_eq!(found.statement, "SELECT ';' /* ; */, `;` -- ;\n ");
         assert_eq!(found.rest, " SELECT 2;");
-        let found = scan("LIST @s/#x; LIST @t", Mode::Stage);
+        let found = scan("LIST @s/#x; LIST @t", Mode::Stage, SqlMode::default());
         assert_eq!((found.statement, found.rest), ("LIST @s/#x", " LIST @t"));
-        assert_eq!(scan("SELECT 'a\\';b'", Mode::Plain).rest, "");
+        assert_eq!(scan("SELECT 'a\\';b'", Mode::Plain, SqlMode::default()).rest, "");
     }
 
     #[test]
     fn leading_words_skip_comments_and_open_version_comments() {
-        let words = |text| scan(text, Mode::Plain).words.join(" ");
+        let words = |text| scan(text, Mode::Plain, SqlMode::default()).words.join(" ");
         assert_eq!(
             words("/* x */ create -- y\n or # z\n replace stage s"),
             "CREATE OR REPLACE STAGE S"
@@ -382,16 +392,23 @@ mod tests {
 
     #[test]
     fn a_version_comment_counts_up_to_our_version() {
-        let masked =
-            |text| scan(text, Mode::Plain).masked.split_whitespace().collect::<Vec<_>>().join(" ");
+        let masked = |text| {
+            scan(text, Mode::Plain, SqlMode::default())
+                .masked
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         assert_eq!(masked("SELECT /*!40101 1 + */ 2"), "SELECT 1 + 2");
         assert_eq!(masked("SELECT /*! 1 + */ 2 /*!80406+ 3*/"), "SELECT 1 + 2 + 3");
         assert_eq!(masked("SELECT /*!80407 1 + /* x */ ? */ 2"), "SELECT 2");
         assert_eq!(masked("SELECT /*!999999 1 + */ 2 /*!100100 x"), "SELECT 2");
         assert_eq!(masked("SELECT 2 */ 1"), "SELECT 2 */ 1");
-        assert!(scan("SELECT /*!90000 ? */ 2", Mode::Plain).parameters.is_empty());
+        assert!(
+            scan("SELECT /*!90000 ? */ 2", Mode::Plain, SqlMode::default()).parameters.is_empty()
+        );
         let text = "SELECT /*!90000 é\n */ '/*!40101 */'";
-        let found = scan(text, Mode::Plain).masked;
+        let found = scan(text, Mode::Plain, SqlMode::default()).masked;
         assert_eq!(found.chars().count(), text.chars().count());
         assert!(found.ends_with("'/*!40101 */'"));
         assert_eq!(places("LIST /*!40101 @s/*!99999.csv */"), ["@s/*!99999.csv"]);
@@ -399,7 +416,7 @@ mod tests {
 
     #[test]
     fn parameters_are_found_outside_of_texts() {
-        let found = scan("LIST @s/a?b PATTERN=? COMMENT '?' -- ?", Mode::Stage);
+        let found = scan("LIST @s/a?b PATTERN=? COMMENT '?' -- ?", Mode::Stage, SqlMode::default());
         assert_eq!(found.parameters, [20]);
     }
 
@@ -409,8 +426,21 @@ mod tests {
             ["", ";", "'", "\"", "`", "@", "@\"", "/*", "/*!", "--", "@s/", "file://", "\\", "'\\"]
         {
             for mode in [Mode::Plain, Mode::Stage] {
-                let _ = scan(text, mode);
+                let _ = scan(text, mode, SqlMode::default());
             }
         }
+    }
+
+    #[test]
+    fn quotes_and_backslashes_are_read_as_sql_mode_says() {
+        let ends =
+            |text: &str, mode: &str| scan(text, Mode::Plain, SqlMode::of(mode)).rest.to_owned();
+        let text = r"SELECT 'a\'; b' ; c";
+        assert_eq!(ends(text, ""), " c");
+        assert_eq!(ends(text, "NO_BACKSLASH_ESCAPES"), " b' ; c");
+        let text = r#"SELECT "a\"; b" ; c"#;
+        assert_eq!(ends(text, "PIPES_AS_CONCAT"), " c");
+        assert_eq!(ends(text, "ANSI_QUOTES"), r#" b" ; c"#);
+        assert_eq!(ends(text, "ANSI_QUOTES,NO_BACKSLASH_ESCAPES"), r#" b" ; c"#);
     }
 }

@@ -12,6 +12,7 @@ use crate::rows::{Column, Outcome};
 use crate::session::{ClientFiles, Session};
 use crate::similar::nearest_words;
 use crate::sql::cursor::Cursor;
+use crate::sql::mode::SqlMode;
 use crate::sql::options::Secrets;
 use crate::sql::scan::{Mode, Scan, scan};
 
@@ -251,14 +252,19 @@ const ORDINARY: &[&str] = &[
 ];
 
 impl Statement {
-    /// Reads one statement; a `;` may end it, and nothing but blanks and comments may follow.
+    /// Reads one statement as a session does that has set no `sql_mode`.
     pub fn parse(text: &str) -> Result<Statement> {
-        let plain = scan(text, Mode::Plain);
+        Statement::parse_in(text, SqlMode::default())
+    }
+
+    /// Reads one statement; a `;` may end it, and nothing but blanks and comments may follow.
+    pub fn parse_in(text: &str, sql_mode: SqlMode) -> Result<Statement> {
+        let plain = scan(text, Mode::Plain, sql_mode);
         let Some(entry) = entry(&plain.words) else {
             only_statement(&plain)?;
             return ordinary::parse(&plain);
         };
-        let scanned = scan(text, Mode::Stage);
+        let scanned = scan(text, Mode::Stage, sql_mode);
         only_statement(&scanned)?;
         let mut cursor = Cursor::from_scan(scanned.statement, &scanned)?;
         let statement = (entry.parse)(&mut cursor)?;
@@ -267,9 +273,9 @@ impl Statement {
     }
 
     /// Splits the first of several statements off: it, and what follows its `;`.
-    pub fn split(text: &str) -> (&str, &str) {
-        let scanned = scan_as_it_begins(text);
-        let rest = if is_blank(scanned.rest) { "" } else { scanned.rest };
+    pub fn split(text: &str, sql_mode: SqlMode) -> (&str, &str) {
+        let scanned = scan_as_it_begins(text, sql_mode);
+        let rest = if is_blank(scanned.rest, sql_mode) { "" } else { scanned.rest };
         (scanned.statement, rest)
     }
 
@@ -512,19 +518,19 @@ fn begins(words: &[String], lead: &str) -> bool {
 }
 
 /// Scans in the way that the statement's own first words ask for.
-pub fn scan_as_it_begins(text: &str) -> Scan<'_> {
-    let plain = scan(text, Mode::Plain);
-    if entry(&plain.words).is_some() { scan(text, Mode::Stage) } else { plain }
+pub fn scan_as_it_begins(text: &str, sql_mode: SqlMode) -> Scan<'_> {
+    let plain = scan(text, Mode::Plain, sql_mode);
+    if entry(&plain.words).is_some() { scan(text, Mode::Stage, sql_mode) } else { plain }
 }
 
 /// Whether nothing but blanks, comments and `;` is left.
-fn is_blank(text: &str) -> bool {
+fn is_blank(text: &str, sql_mode: SqlMode) -> bool {
     if text.is_empty() {
         return true;
     }
     let mut rest = text;
     loop {
-        let scanned = scan(rest, Mode::Plain);
+        let scanned = scan(rest, Mode::Plain, sql_mode);
         match Cursor::from_scan(scanned.statement, &scanned) {
             Ok(cursor) if cursor.at_end() => {}
             Ok(_) | Err(_) => return false,
@@ -537,7 +543,7 @@ fn is_blank(text: &str) -> bool {
 }
 
 fn only_statement(scanned: &Scan<'_>) -> Result<()> {
-    if is_blank(scanned.rest) {
+    if is_blank(scanned.rest, scanned.sql_mode) {
         return Ok(());
     }
     Err(Error::Syntax {

@@ -33,7 +33,7 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
     if !QUERIES.contains(&first) && !scan.masked.trim_start().starts_with('(') {
         return Err(unknown(scan));
     }
-    let dialect = StageDialect::default();
+    let dialect = StageDialect::new(scan.sql_mode);
     let mut parser = dialect::parser(&dialect, &scan.masked).map_err(|e| broken(scan, &e))?;
     let ast = parser.parse_statement().map_err(|e| broken(scan, &e))?;
     let next = parser.peek_token();
@@ -47,7 +47,7 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
         });
     }
     if let Ast::Query(query) = ast {
-        let texts = dialect::selected(&scan.masked);
+        let texts = dialect::selected(&dialect, &scan.masked);
         return Ok(Statement::Select(Box::new(Select { query: *query, texts })));
     }
     Err(unknown(scan))

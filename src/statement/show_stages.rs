@@ -103,7 +103,9 @@ impl Filter {
         match self {
             Filter::Like(pattern) => {
                 let name = row.first().map(Value::to_string).unwrap_or_default();
-                Ok(expression::like(&name, pattern))
+                let plain = session.sql_mode().no_backslash_escapes;
+                let pattern = expression::escaped_by(pattern, plain.then_some(""));
+                Ok(expression::like(&name, &pattern))
             }
             Filter::Where(condition) => condition.holds(session, columns, row),
         }

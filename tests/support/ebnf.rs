@@ -9,6 +9,7 @@ use std::path::Path;
 
 use stagewire::sql::cursor::{Cursor, Token};
 use stagewire::sql::location::Location;
+use stagewire::sql::mode::SqlMode;
 use stagewire::statement::Statement;
 use stagewire::statement::put::Options as PutOptions;
 
@@ -267,7 +268,7 @@ struct Tok {
 }
 
 fn tokens(sql: &str) -> Option<Vec<Tok>> {
-    if !Statement::split(sql).1.is_empty() {
+    if !Statement::split(sql, SqlMode::default()).1.is_empty() {
         return None;
     }
     let mut cursor = Cursor::new(sql).ok()?;

@@ -139,9 +139,10 @@ fn compute(expr: &Expr, names: Names<'_>) -> Result<Value> {
             let sign = if *op == BinaryOperator::Minus { -1 } else { 1 };
             times::moved(&evaluate(left, names)?, interval, sign, names)
         }
+        // Only where `sql_mode` wants it; else `||` was read as OR.
         Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => {
             let (left, right) = (evaluate(left, names)?, evaluate(right, names)?);
-            pipes(left, right, expr, names)
+            functions::apply("CONCAT", &[left, right], names)
         }
         Expr::BinaryOp { left, op, right } => {
             binary(evaluate(left, names)?, op, evaluate(right, names)?, expr)
@@ -158,7 +159,7 @@ fn compute(expr: &Expr, names: Names<'_>) -> Result<Value> {
                 return Ok(Value::Null);
             }
             let escape = escape_char.as_ref().and_then(|escape| escape.value.clone().into_string());
-            let pattern = escaped_by(&pattern.to_string(), escape.as_deref());
+            let pattern = escaped_by(&pattern.to_string(), names.escape(escape.as_deref()));
             Ok(boolean(like(&value.to_string(), &pattern) != *negated))
         }
         Expr::RLike { negated, expr, pattern, .. } => {
@@ -212,6 +213,13 @@ impl<'a> Names<'a> {
     /// Those of a connection alone.
     pub fn of(session: &'a Session) -> Names<'a> {
         Names { session, world: None, frame: None, aliases: None, group: None, bare_words: false }
+    }
+
+    /// The character that escapes in `LIKE`: the one that is written; else a backslash, where
+    /// `sql_mode` lets it escape anything.
+    fn escape<'e>(&self, written: Option<&'e str>) -> Option<&'e str> {
+        let plain = written.is_none() && self.session.sql_mode().no_backslash_escapes;
+        if plain { Some("") } else { written }
     }
 
     /// The rows of a query inside an expression, which sees the columns around it.
@@ -326,7 +334,8 @@ pub fn find_field(fields: &[Field], parts: &[&Ident]) -> Result<Option<usize>> {
 }
 
 /// A pattern with backslashes in the place of another character that escapes: `LIKE 'a!_' ESCAPE '!'`.
-fn escaped_by(pattern: &str, escape: Option<&str>) -> String {
+/// With an empty one nothing does.
+pub fn escaped_by(pattern: &str, escape: Option<&str>) -> String {
     let Some(escape) = escape.filter(|escape| *escape != "\\") else { return pattern.to_owned() };
     let escape = escape.chars().next();
     let mut out = String::with_capacity(pattern.len());
@@ -342,15 +351,6 @@ fn escaped_by(pattern: &str, escape: Option<&str>) -> String {
         }
     }
     out
-}
-
-/// `||` is OR, unless the session wants to join texts by it.
-fn pipes(left: Value, right: Value, expr: &Expr, names: Names<'_>) -> Result<Value> {
-    let modes = names.session.variables.get(names.session, None, "sql_mode")?.to_string();
-    if modes.split(',').any(|mode| mode == "PIPES_AS_CONCAT") {
-        return functions::apply("CONCAT", &[left, right], names);
-    }
-    binary(left, &BinaryOperator::Or, right, expr)
 }
 
 fn one_column((columns, rows): (Vec<Column>, Vec<Row>)) -> Result<Vec<Value>> {

@@ -33,6 +33,7 @@ fn of_form(expr: &Expr, names: Names<'_>) -> Result<Type> {
         Expr::BinaryOp { left, op, right } => {
             let (left, right) = (of(left, names)?, of(right, names)?);
             match op {
+                BinaryOperator::StringConcat => Type::Text,
                 BinaryOperator::Divide => Type::Double,
                 BinaryOperator::BitwiseAnd | BinaryOperator::BitwiseOr => Type::UInt,
                 BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply => {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 
-use self::table::{COMBINED_MODES, Default, Kind, MODES, Scopes, VARIABLES, Variable};
+use self::table::{COMBINED_MODES, Default, Kind, MODES, NOT_OBEYED, Scopes, VARIABLES, Variable};
 use crate::error::{Error, Result};
 use crate::rows::Value;
 use crate::session::Session;
@@ -307,6 +307,10 @@ impl Variable {
         }
         let names = MODES.iter().filter(|(_, bit)| bits & (1 << bit) != 0);
         let names: Vec<&str> = names.map(|(name, _)| *name).collect();
+        // It would change what statements mean, and nobody here reads them so.
+        if let Some(mode) = NOT_OBEYED.iter().find(|mode| names.contains(mode)) {
+            return Err(Error::Unsupported { what: format!("The sql_mode {mode}"), hint: None });
+        }
         Ok(names.join(",").into())
     }
 }
@@ -427,6 +431,7 @@ mod tests {
         assert_eq!(set("sql_mode", "ANSI").as_deref(), Ok(ansi));
         assert_eq!(set("sql_mode", "NO_AUTO_CREATE_USER"), Err(1231));
         assert_eq!(set("sql_mode", Value::Int(16)), Err(1231));
+        assert_eq!(set("sql_mode", "HIGH_NOT_PRECEDENCE"), Err(1235));
     }
 
     #[test]

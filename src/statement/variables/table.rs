@@ -173,6 +173,9 @@ pub(super) const MODES: &[(&str, u32)] = &[
     ("TIME_TRUNCATE_FRACTIONAL", 32),
 ];
 
+/// Modes of MySQL's that are refused.
+pub(super) const NOT_OBEYED: &[&str] = &["HIGH_NOT_PRECEDENCE"];
+
 /// Modes that stand for several.
 pub(super) const COMBINED_MODES: &[(&str, &[&str])] = &[
     (
