@@ -394,6 +394,20 @@ pub enum Error {
     ConnectionKilled,
     /// The parts of a `UNION` differ in the number of columns.
     DifferentColumns,
+    /// A result that its type can't hold.
+    OutOfRange {
+        /// The type.
+        ty: &'static str,
+        /// The expression.
+        what: String,
+    },
+    /// A literal with its type before it that is none of that type.
+    BadLiteral {
+        /// The type.
+        what: String,
+        /// The value.
+        value: String,
+    },
     /// A function that does not exist.
     UnknownFunction {
         /// The name.
@@ -644,6 +658,8 @@ impl fmt::Display for Error {
             Error::DifferentColumns => {
                 f.write_str("The used SELECT statements have a different number of columns")
             }
+            Error::OutOfRange { ty, what } => write!(f, "{ty} value is out of range in '{what}'"),
+            Error::BadLiteral { what, value } => write!(f, "Incorrect {what} value: {value}"),
             Error::UnknownFunction { name } => write!(f, "FUNCTION {name} does not exist"),
             Error::NotPreparable => {
                 f.write_str("This command is not supported in the prepared statement protocol yet")
@@ -741,6 +757,8 @@ impl Error {
             Error::Interrupted => code(1317, "70100"),
             Error::ConnectionKilled => code(1927, "70100"),
             Error::DifferentColumns => code(1222, "21000"),
+            Error::OutOfRange { .. } => code(1690, "22003"),
+            Error::BadLiteral { .. } => code(1525, "HY000"),
             Error::UnknownFunction { .. } => code(1305, "42000"),
             Error::NotPreparable => code(1295, "HY000"),
             Error::UnknownPrepared { .. } => code(1243, "HY000"),
@@ -870,6 +888,8 @@ impl Error {
             | Error::Interrupted
             | Error::ConnectionKilled
             | Error::DifferentColumns
+            | Error::OutOfRange { .. }
+            | Error::BadLiteral { .. }
             | Error::UnknownFunction { .. }
             | Error::NotPreparable
             | Error::UnknownPrepared { .. }

@@ -733,12 +733,17 @@ fn fill(sql: &str, sql_mode: SqlMode, places: &[usize], values: &[Value]) -> Res
         text.push_str(sql.get(from..*place).ok_or(Error::WrongParameters)?);
         text.push_str(&match value {
             Value::Text(text) => literal::text_in(sql_mode, text),
-            Value::DateTime(_) | Value::Time(_) => literal::text(&value.to_string()),
+            Value::Date(_) | Value::DateTime(_) | Value::Time(_) => {
+                literal::text(&value.to_string())
+            }
             Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => literal::text_in(sql_mode, text),
                 Err(_) => literal::hex(bytes),
             },
-            Value::Null | Value::Int(_) | Value::UInt(_) | Value::Double(_) => value.to_string(),
+            // With an exponent, for without one it would be read as a DECIMAL.
+            Value::Float(number) => format!("{number:e}"),
+            Value::Double(number) => format!("{number:e}"),
+            Value::Null | Value::Int(_) | Value::UInt(_) | Value::Decimal(_) => value.to_string(),
         });
         from = place + 1;
     }

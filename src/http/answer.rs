@@ -91,6 +91,8 @@ fn status(error: &Error) -> StatusCode {
         | Error::Interrupted
         | Error::ConnectionKilled
         | Error::DifferentColumns
+        | Error::OutOfRange { .. }
+        | Error::BadLiteral { .. }
         | Error::UnknownFunction { .. }
         | Error::NotPreparable
         | Error::UnknownPrepared { .. }

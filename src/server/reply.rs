@@ -319,14 +319,28 @@ impl Shape {
             flags: BINARY | flags,
             decimals: 0,
         };
+        let timed = |ty, length, fraction: u8| {
+            let point = u32::from(fraction > 0);
+            Shape { ty, decimals: fraction, ..number(length + point + u32::from(fraction), 0) }
+        };
         match ty {
+            Type::Bool => Shape { ty: 0x01, ..number(1, 0) },
             Type::Int => number(20, 0),
             Type::UInt => number(20, UNSIGNED),
+            Type::Float => Shape { ty: 0x04, decimals: ANY_DECIMALS, ..number(12, 0) },
             Type::Double => Shape { ty: 0x05, decimals: ANY_DECIMALS, ..number(22, 0) },
-            // `YYYY-MM-DD hh:mm:ss.fff`
-            Type::DateTime => Shape { ty: 0x0C, decimals: 3, ..number(23, 0) },
+            // The digits, a sign, and a point.
+            Type::Decimal { precision, scale } => {
+                let length = u32::from(precision) + 1 + u32::from(scale > 0);
+                Shape { ty: 0xF6, decimals: scale, ..number(length, 0) }
+            }
+            // `YYYY-MM-DD`
+            Type::Date => Shape { ty: 0x0A, ..number(10, 0) },
+            // `YYYY-MM-DD hh:mm:ss`
+            Type::DateTime(fraction) => timed(0x0C, 19, fraction),
+            Type::Timestamp(fraction) => timed(0x07, 19, fraction),
             // `-838:59:59`
-            Type::Time => Shape { ty: 0x0B, ..number(10, 0) },
+            Type::Time(fraction) => timed(0x0B, 10, fraction),
             Type::Null => Shape { ty: 0x06, ..number(0, 0) },
             // The longest VARCHAR that MySQL has.
             Type::Text => Shape {
@@ -336,6 +350,7 @@ impl Shape {
                 flags: 0,
                 decimals: ANY_DECIMALS,
             },
+            Type::Json => Shape { ty: 0xF5, decimals: ANY_DECIMALS, ..number(u32::MAX, 0) },
             // A LONGBLOB; on the wire all blobs have the type of the plain one.
             Type::Bytes => Shape { ty: 0xFC, ..number(u32::MAX, BLOB) },
         }

@@ -5,12 +5,13 @@ use std::fmt::Write;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use jiff::Timestamp;
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use super::packet::{Fields, put_lenenc, put_lenenc_bytes};
 use crate::error::{Error, Result};
-use crate::rows::{Column, Row, Type, Value};
+use crate::rows::decimal::Decimal;
+use crate::rows::{Column, Row, Type, Value, moment};
 
 /// What stands for NULL in a row of the text protocol.
 const NULL: u8 = 0xFB;
@@ -22,10 +23,15 @@ pub(super) fn put_text_row(out: &mut BytesMut, row: &Row) {
             Value::Null => out.put_u8(NULL),
             Value::Text(text) => put_lenenc_bytes(out, text.as_bytes()),
             Value::Bytes(bytes) => put_lenenc_bytes(out, bytes),
-            Value::Int(_) | Value::UInt(_) | Value::DateTime(_) | Value::Time(_) => {
-                put_short(out, value);
-            }
-            Value::Double(_) => put_lenenc_bytes(out, value.to_string().as_bytes()),
+            // The others are never so long.
+            Value::Int(_)
+            | Value::UInt(_)
+            | Value::Float(_)
+            | Value::Double(_)
+            | Value::Decimal(_)
+            | Value::Date(_)
+            | Value::DateTime(_)
+            | Value::Time(_) => put_short(out, value),
         }
     }
 }
@@ -65,13 +71,23 @@ pub(super) fn put_binary_row(out: &mut BytesMut, columns: &[Column], row: &Row) 
 
 fn put_binary(out: &mut BytesMut, column: &Column, value: &Value) -> Result<()> {
     match (column.ty, value) {
+        (Type::Bool, Value::Int(number)) => out.put_i8(i8::from(*number != 0)),
         (Type::Int | Type::UInt, Value::Int(number)) => out.put_i64_le(*number),
         (Type::Int | Type::UInt, Value::UInt(number)) => out.put_u64_le(*number),
+        (Type::Float, Value::Float(number)) => out.put_f32_le(*number),
         (Type::Double, Value::Double(number)) => out.put_f64_le(*number),
-        (Type::DateTime, Value::DateTime(moment)) => put_datetime(out, *moment),
-        (Type::Time, Value::Time(seconds)) => put_time(out, *seconds),
-        (Type::Text | Type::Bytes, Value::Text(text)) => put_lenenc_bytes(out, text.as_bytes()),
-        (Type::Text | Type::Bytes, Value::Bytes(bytes)) => put_lenenc_bytes(out, bytes),
+        (Type::Decimal { .. }, Value::Decimal(_)) => put_short(out, value),
+        (Type::Date, Value::Date(day)) => put_date(out, *day),
+        (Type::DateTime(_) | Type::Timestamp(_), Value::DateTime(moment)) => {
+            put_datetime(out, moment.at);
+        }
+        (Type::Time(_), Value::Time(time)) => put_time(out, time.micros),
+        (Type::Text | Type::Json | Type::Bytes, Value::Text(text)) => {
+            put_lenenc_bytes(out, text.as_bytes());
+        }
+        (Type::Text | Type::Json | Type::Bytes, Value::Bytes(bytes)) => {
+            put_lenenc_bytes(out, bytes);
+        }
         (Type::Text, other) => put_lenenc_bytes(out, other.to_string().as_bytes()),
         (ty, other) => {
             let what = format!("{:?} in column {} of {ty:?}", other.ty(), column.name);
@@ -81,31 +97,52 @@ fn put_binary(out: &mut BytesMut, column: &Column, value: &Value) -> Result<()> 
     Ok(())
 }
 
+fn put_date(out: &mut BytesMut, day: Date) {
+    put_lenenc(out, 4);
+    put_day(out, day);
+}
+
+fn put_day(out: &mut BytesMut, day: Date) {
+    out.put_u16_le(u16::try_from(day.year()).unwrap_or_default());
+    out.put_u8(u8::try_from(day.month()).unwrap_or_default());
+    out.put_u8(u8::try_from(day.day()).unwrap_or_default());
+}
+
+/// Zeros at the end are not sent.
 fn put_datetime(out: &mut BytesMut, moment: Timestamp) {
     let at = moment.to_zoned(TimeZone::UTC).datetime();
-    let byte = |part: i8| u8::try_from(part).unwrap_or_default();
-    let millis = u32::from(u16::try_from(at.millisecond()).unwrap_or_default());
-    put_lenenc(out, if millis == 0 { 7 } else { 11 });
-    out.put_u16_le(u16::try_from(at.year()).unwrap_or_default());
-    for part in [at.month(), at.day(), at.hour(), at.minute(), at.second()] {
-        out.put_u8(byte(part));
+    let micros = u32::try_from(at.subsec_nanosecond() / 1000).unwrap_or_default();
+    put_lenenc(out, if micros == 0 { 7 } else { 11 });
+    put_day(out, at.date());
+    for part in [at.hour(), at.minute(), at.second()] {
+        out.put_u8(u8::try_from(part).unwrap_or_default());
     }
-    if millis != 0 {
-        out.put_u32_le(millis * 1000);
+    if micros != 0 {
+        out.put_u32_le(micros);
     }
 }
 
-fn put_time(out: &mut BytesMut, seconds: i64) {
-    let all = seconds.unsigned_abs();
+fn put_time(out: &mut BytesMut, micros: i64) {
+    let (all, fraction) = (micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000);
     let byte = |part: u64| u8::try_from(part).unwrap_or_default();
-    put_lenenc(out, if all == 0 { 0 } else { 8 });
-    if all == 0 {
+    put_lenenc(
+        out,
+        match (all, fraction) {
+            (0, 0) => 0,
+            (_, 0) => 8,
+            (_, _) => 12,
+        },
+    );
+    if micros == 0 {
         return;
     }
-    out.put_u8(u8::from(seconds < 0));
+    out.put_u8(u8::from(micros < 0));
     out.put_u32_le(u32::try_from(all / 86_400).unwrap_or(u32::MAX));
     for part in [all / 3600 % 24, all / 60 % 60, all % 60] {
         out.put_u8(byte(part));
+    }
+    if fraction != 0 {
+        out.put_u32_le(u32::try_from(fraction).unwrap_or_default());
     }
 }
 
@@ -138,11 +175,11 @@ impl ParameterType {
             0x03 | 0x09 => Value::UInt(u64::from(fields.u32()?)),
             0x08 if signed => Value::Int(i64::from_le_bytes(fields.u64()?.to_le_bytes())),
             0x08 => Value::UInt(fields.u64()?),
-            0x04 => Value::Double(f64::from(f32::from_bits(fields.u32()?))),
+            0x04 => Value::Float(f32::from_bits(fields.u32()?)),
             0x05 => Value::Double(f64::from_bits(fields.u64()?)),
             0x06 => Value::Null,
             0x07 | 0x0C => datetime(fields)?,
-            0x0A => date(fields)?,
+            0x0A => read_date(fields)?,
             0x0B => time(fields)?,
             _ => self.long_value(Bytes::copy_from_slice(fields.lenenc_bytes()?))?,
         })
@@ -154,9 +191,12 @@ impl ParameterType {
         match self.code {
             // BIT, the blobs, GEOMETRY.
             0x10 | 0xF9..=0xFC | 0xFF => Ok(Value::Bytes(bytes)),
-            // The decimals, VARCHAR, JSON, ENUM, SET, VAR_STRING, STRING: some drivers send bytes
-            // as one of these.
-            0x00 | 0x0F | 0xF5..=0xF8 | 0xFD | 0xFE => Ok(match str::from_utf8(&bytes) {
+            0x00 | 0xF6 => {
+                let number = str::from_utf8(&bytes).ok().and_then(Decimal::parse);
+                number.map(Value::Decimal).ok_or(Error::WrongParameters)
+            }
+            // VARCHAR, JSON, ENUM, SET, VAR_STRING, STRING: some drivers send bytes as one of these.
+            0x0F | 0xF5 | 0xF7 | 0xF8 | 0xFD | 0xFE => Ok(match str::from_utf8(&bytes) {
                 Ok(text) => Value::Text(text.to_owned()),
                 Err(_) => Value::Bytes(bytes),
             }),
@@ -172,7 +212,7 @@ struct Moment {
 }
 
 /// DATE, DATETIME and TIMESTAMP: zeros at the end are not sent.
-fn moment(fields: &mut Fields<'_>) -> Result<Moment> {
+fn read_moment(fields: &mut Fields<'_>) -> Result<Moment> {
     let length = fields.u8()?;
     let mut parts = Fields::of(fields.take(usize::from(length))?);
     let mut moment = Moment { date: (0, 0, 0), clock: (0, 0, 0), micros: 0 };
@@ -193,7 +233,7 @@ fn moment(fields: &mut Fields<'_>) -> Result<Moment> {
 
 fn datetime(fields: &mut Fields<'_>) -> Result<Value> {
     let Moment { date: (year, month, day), clock: (hour, minute, second), micros } =
-        moment(fields)?;
+        read_moment(fields)?;
     let small = |part: u8| i8::try_from(part).ok();
     let known = || {
         let nanos = i32::try_from(micros).ok()?.checked_mul(1000)?;
@@ -210,13 +250,18 @@ fn datetime(fields: &mut Fields<'_>) -> Result<Value> {
                 "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}"
             ))
         },
-        Value::DateTime,
+        |at| Value::DateTime(moment::DateTime::new(at, if micros == 0 { 0 } else { 6 })),
     ))
 }
 
-fn date(fields: &mut Fields<'_>) -> Result<Value> {
-    let (year, month, day) = moment(fields)?.date;
-    Ok(Value::Text(format!("{year:04}-{month:02}-{day:02}")))
+fn read_date(fields: &mut Fields<'_>) -> Result<Value> {
+    let (year, month, day) = read_moment(fields)?.date;
+    let known = || {
+        let (month, day) = (i8::try_from(month).ok()?, i8::try_from(day).ok()?);
+        Date::new(i16::try_from(year).ok()?, month, day).ok()
+    };
+    // As above.
+    Ok(known().map_or_else(|| format!("{year:04}-{month:02}-{day:02}").into(), Value::Date))
 }
 
 fn time(fields: &mut Fields<'_>) -> Result<Value> {
@@ -225,22 +270,25 @@ fn time(fields: &mut Fields<'_>) -> Result<Value> {
     if !matches!(length, 0 | 8 | 12) {
         return Err(Error::MalformedPacket);
     }
-    let (mut sign, mut hours, mut minute, mut second, mut micros) = ("", 0, 0, 0, 0);
+    let (mut negative, mut hours, mut minute, mut second, mut micros) = (false, 0, 0, 0, 0);
     if length >= 8 {
-        sign = if parts.u8()? == 0 { "" } else { "-" };
-        hours = u64::from(parts.u32()?) * 24;
-        hours += u64::from(parts.u8()?);
-        (minute, second) = (parts.u8()?, parts.u8()?);
+        negative = parts.u8()? != 0;
+        hours = i64::from(parts.u32()?) * 24;
+        hours += i64::from(parts.u8()?);
+        (minute, second) = (i64::from(parts.u8()?), i64::from(parts.u8()?));
     }
     if length == 12 {
-        micros = parts.u32()?;
+        micros = i64::from(parts.u32()?);
     }
-    let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
-    Ok(Value::Text(format!("{sign}{hours:02}:{minute:02}:{second:02}{fraction}")))
+    let fraction = if micros == 0 { 0 } else { 6 };
+    let all = (hours * 3600 + minute * 60 + second) * 1_000_000 + micros;
+    Ok(Value::Time(moment::Time::new(if negative { -all } else { all }, fraction)))
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::date;
+
     use super::*;
 
     fn value(code: u8, unsigned: bool, bytes: &[u8]) -> Result<Value> {
@@ -258,7 +306,7 @@ mod tests {
         assert_eq!(&out[..], b"\x02-5\xFB\x02\xC3\xA9\x030.5");
         let moment: Timestamp = "2024-05-06T07:08:09.010Z".parse().expect("a moment");
         out.clear();
-        put_text_row(&mut out, &vec![Value::DateTime(moment)]);
+        put_text_row(&mut out, &vec![Value::moment(moment)]);
         assert_eq!(&out[..], b"\x172024-05-06 07:08:09.010");
     }
 
@@ -267,10 +315,10 @@ mod tests {
         let columns = [
             Column::nullable("a", Type::UInt),
             Column::nullable("b", Type::Text),
-            Column::new("c", Type::DateTime),
+            Column::new("c", Type::MOMENT),
         ];
         let moment: Timestamp = "2024-05-06T07:08:09.010Z".parse().expect("a moment");
-        let row = vec![Value::UInt(1), Value::Null, Value::DateTime(moment)];
+        let row = vec![Value::UInt(1), Value::Null, Value::moment(moment)];
         let mut out = BytesMut::new();
         put_binary_row(&mut out, &columns, &row).expect("a row");
         assert_eq!(
@@ -282,21 +330,59 @@ mod tests {
     }
 
     #[test]
+    fn a_binary_row_has_every_type() {
+        let at: Timestamp = "2024-05-06T07:08:09.01Z".parse().expect("a moment");
+        let moment = |fraction| Value::DateTime(moment::DateTime::new(at, fraction));
+        let time = |micros, fraction| Value::Time(moment::Time::new(micros, fraction));
+        let cases: Vec<(Type, Value, &[u8])> = vec![
+            (Type::Bool, Value::Int(1), b"\x01"),
+            (Type::Int, Value::Int(-2), b"\xFE\xFF\xFF\xFF\xFF\xFF\xFF\xFF"),
+            (Type::UInt, Value::UInt(u64::MAX), &[0xFF; 8]),
+            (Type::Float, Value::Float(0.5), b"\0\0\0\x3F"),
+            (Type::Double, Value::Double(0.5), b"\0\0\0\0\0\0\xE0\x3F"),
+            (
+                Type::Decimal { precision: 3, scale: 2 },
+                Value::Decimal(Decimal::new(-5, 2)),
+                b"\x05-0.05",
+            ),
+            (Type::Json, "{}".into(), b"\x02{}"),
+            (Type::Date, Value::Date(date(2024, 5, 6)), b"\x04\xE8\x07\x05\x06"),
+            (Type::DateTime(0), moment(0), b"\x07\xE8\x07\x05\x06\x07\x08\x09"),
+            (Type::Timestamp(2), moment(2), b"\x0B\xE8\x07\x05\x06\x07\x08\x09\x10\x27\0\0"),
+            (Type::Time(0), time(0, 0), b"\0"),
+            (Type::Time(0), time(-90_061_000_000, 0), b"\x08\x01\x01\0\0\0\x01\x01\x01"),
+            (Type::Time(6), time(1_000_001, 6), b"\x0C\0\0\0\0\0\0\0\x01\x01\0\0\0"),
+        ];
+        for (ty, value, bytes) in cases {
+            let mut out = BytesMut::new();
+            put_binary(&mut out, &Column::new("c", ty), &value).expect("a value");
+            assert_eq!(&out[..], bytes, "{ty:?} {value}");
+        }
+    }
+
+    #[test]
     fn parameters_of_every_type_are_read() {
-        let cases: [(u8, bool, &[u8], Value); 13] = [
+        let cases: [(u8, bool, &[u8], Value); 15] = [
             (0x01, false, b"\xFF", Value::Int(-1)),
             (0x01, true, b"\xFF", Value::UInt(255)),
             (0x02, false, b"\xFE\xFF", Value::Int(-2)),
             (0x03, false, b"\xFD\xFF\xFF\xFF", Value::Int(-3)),
             (0x08, true, &[0xFF; 8], Value::UInt(u64::MAX)),
-            (0x04, false, &0.5_f32.to_le_bytes(), Value::Double(0.5)),
+            (0x04, false, &0.5_f32.to_le_bytes(), Value::Float(0.5)),
             (0x05, false, &0.1_f64.to_le_bytes(), Value::Double(0.1)),
             (0x06, false, b"", Value::Null),
             (0xFD, false, b"\x02ab", "ab".into()),
             (0xFE, false, b"\x01\xFF", Value::Bytes(Bytes::from_static(b"\xFF"))),
             (0xFC, false, b"\x01a", Value::Bytes(Bytes::from_static(b"a"))),
-            (0x0A, false, b"\x04\xE8\x07\x05\x06", "2024-05-06".into()),
-            (0x0B, false, b"\x08\x01\x01\0\0\0\x02\x03\x04", "-26:03:04".into()),
+            (0xF6, false, b"\x041.50", Value::Decimal(Decimal::new(150, 2))),
+            (0x0A, false, b"\x04\xE8\x07\x05\x06", Value::Date(date(2024, 5, 6))),
+            (0x0A, false, b"\0", "0000-00-00".into()),
+            (
+                0x0B,
+                false,
+                b"\x08\x01\x01\0\0\0\x02\x03\x04",
+                Value::Time(moment::Time::of_seconds(-(26 * 3600 + 3 * 60 + 4))),
+            ),
         ];
         for (code, unsigned, bytes, expected) in cases {
             assert_eq!(value(code, unsigned, bytes).expect("a value"), expected, "{code:#x}");
@@ -305,7 +391,7 @@ mod tests {
         else {
             panic!("a moment");
         };
-        assert_eq!(at.to_string(), "2024-05-06T07:08:09Z");
+        assert_eq!(at.to_string(), "2024-05-06 07:08:09");
         assert_eq!(
             value(0x0C, false, b"\0").expect("a value"),
             "0000-00-00 00:00:00.000000".into()

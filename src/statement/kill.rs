@@ -54,8 +54,11 @@ impl Kill {
             Value::UInt(id) => id,
             Value::Text(ref text) => text.parse().unwrap_or(0),
             Value::Null
+            | Value::Float(_)
             | Value::Double(_)
+            | Value::Decimal(_)
             | Value::Bytes(_)
+            | Value::Date(_)
             | Value::DateTime(_)
             | Value::Time(_) => {
                 return Err(Error::BadValue {

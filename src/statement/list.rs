@@ -43,7 +43,7 @@ pub fn columns() -> Vec<Column> {
         Column::new("name", Type::Text),
         Column::new("size", Type::UInt),
         Column::nullable("md5", Type::Text),
-        Column::nullable("last_modified", Type::DateTime),
+        Column::nullable("last_modified", Type::MOMENT),
         Column::nullable("creator", Type::Text),
     ]
 }
@@ -109,7 +109,7 @@ pub fn row(entry: Entry) -> Row {
         Value::Text(entry.path),
         Value::UInt(entry.size),
         entry.md5.into(),
-        entry.last_modified.map_or(Value::Null, Value::DateTime),
+        entry.last_modified.map_or(Value::Null, Value::moment),
         Value::Null,
     ]
 }

@@ -29,7 +29,7 @@ pub const LEADS: &[&str] = &["SHOW ROLES"];
 pub fn columns() -> Vec<Column> {
     vec![
         Column::new("name", Type::Text),
-        Column::new("created_on", Type::DateTime),
+        Column::new("created_on", Type::MOMENT),
         Column::new("creator", Type::Text),
     ]
 }
@@ -56,11 +56,7 @@ impl ShowRoles {
         session.need(ServerPrivilege::CreateUser).await?;
         let people = session.instance.directory.people().await?;
         let rows = people.roles.iter().map(|(name, role)| {
-            vec![
-                name.as_str().into(),
-                Value::DateTime(role.created_at),
-                role.creator.as_str().into(),
-            ]
+            vec![name.as_str().into(), Value::moment(role.created_at), role.creator.as_str().into()]
         });
         let columns = columns();
         let rows = filtered(session, self.filter.as_ref(), &columns, rows.collect())?;

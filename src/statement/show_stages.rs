@@ -43,7 +43,7 @@ pub fn columns() -> Vec<Column> {
         Column::nullable("storage_params", Type::Text),
         Column::new("file_format_options", Type::Text),
         Column::nullable("creator", Type::Text),
-        Column::nullable("created_on", Type::DateTime),
+        Column::nullable("created_on", Type::MOMENT),
         Column::new("comment", Type::Text),
     ]
 }
@@ -172,7 +172,7 @@ pub fn row(definition: &Definition) -> Row {
         external.map(|external| json(place::shown_options(external).into_iter())).into(),
         json(format).into(),
         definition.creator.clone().into(),
-        Value::DateTime(definition.created_at),
+        Value::moment(definition.created_at),
         definition.comment.clone().into(),
     ]
 }

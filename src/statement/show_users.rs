@@ -34,7 +34,7 @@ pub fn columns() -> Vec<Column> {
         Column::new("max_user_connections", Type::UInt),
         Column::new("max_user_statements", Type::UInt),
         Column::new("max_stage_bytes", Type::UInt),
-        Column::new("created_on", Type::DateTime),
+        Column::new("created_on", Type::MOMENT),
         Column::new("creator", Type::Text),
     ]
 }
@@ -72,7 +72,7 @@ impl ShowUsers {
                 limit(user.limits.connections),
                 limit(user.limits.statements),
                 limit(user.limits.stage_bytes),
-                Value::DateTime(user.created_at),
+                Value::moment(user.created_at),
                 user.creator.as_str().into(),
             ]
         });

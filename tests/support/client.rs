@@ -106,6 +106,7 @@ pub struct Column {
     pub name: String,
     pub ty: u8,
     pub flags: u16,
+    pub decimals: u8,
 }
 
 /// A prepared statement.
@@ -735,7 +736,8 @@ fn column(payload: &[u8]) -> Column {
         rest = after;
     }
     assert_eq!((texts[0].as_str(), rest[0], rest.len()), ("def", 0x0C, 13));
-    Column { name: texts[4].clone(), ty: rest[7], flags: u16::from_le_bytes([rest[8], rest[9]]) }
+    let flags = u16::from_le_bytes([rest[8], rest[9]]);
+    Column { name: texts[4].clone(), ty: rest[7], flags, decimals: rest[10] }
 }
 
 fn text_row(payload: &[u8]) -> Vec<Option<String>> {
@@ -752,6 +754,29 @@ fn text_row(payload: &[u8]) -> Vec<Option<String>> {
         }
     }
     row
+}
+
+/// A day, a moment or a time, with the digits of the second that its column has.
+fn timely(column: &Column, part: &[u8]) -> String {
+    let byte = |at: usize| part.get(at).copied().unwrap_or_default();
+    let four = |at| u32::from_le_bytes([byte(at), byte(at + 1), byte(at + 2), byte(at + 3)]);
+    let year = u16::from_le_bytes([byte(0), byte(1)]);
+    let (text, micros) = match column.ty {
+        0x0A => (format!("{year:04}-{:02}-{:02}", byte(2), byte(3)), 0),
+        0x0B => {
+            let sign = if byte(0) == 1 { "-" } else { "" };
+            let hours = four(1) * 24 + u32::from(byte(5));
+            (format!("{sign}{hours:02}:{:02}:{:02}", byte(6), byte(7)), four(8))
+        }
+        _ => {
+            let day = format!("{year:04}-{:02}-{:02}", byte(2), byte(3));
+            (format!("{day} {:02}:{:02}:{:02}", byte(4), byte(5), byte(6)), four(7))
+        }
+    };
+    match usize::from(column.decimals) {
+        0 => text,
+        digits => format!("{text}.{}", &format!("{micros:06}")[..digits]),
+    }
 }
 
 fn binary_row(columns: &[Column], payload: &[u8]) -> Vec<Option<String>> {
@@ -778,24 +803,21 @@ fn binary_row(columns: &[Column], payload: &[u8]) -> Vec<Option<String>> {
                 rest = after;
                 f64::from_le_bytes(*number).to_string()
             }
-            0x0C => {
+            0x01 => {
+                let (number, after) = rest.split_first_chunk::<1>().expect("a byte");
+                rest = after;
+                i8::from_le_bytes(*number).to_string()
+            }
+            0x04 => {
+                let (number, after) = rest.split_first_chunk::<4>().expect("4 bytes");
+                rest = after;
+                f32::from_le_bytes(*number).to_string()
+            }
+            0x07 | 0x0A | 0x0B | 0x0C => {
                 let (length, after) = lenenc(rest);
                 let (part, after) = after.split_at(length);
                 rest = after;
-                let year = u16::from_le_bytes([part[0], part[1]]);
-                let micros = match part.get(7..11) {
-                    Some(m) => u32::from_le_bytes([m[0], m[1], m[2], m[3]]),
-                    None => 0,
-                };
-                format!(
-                    "{year:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}",
-                    part[2],
-                    part[3],
-                    part[4],
-                    part[5],
-                    part[6],
-                    micros / 1000
-                )
+                timely(column, part)
             }
             _ => {
                 let (text, after) = lenenc_text(rest);

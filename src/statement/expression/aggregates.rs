@@ -8,10 +8,11 @@ use sqlparser::ast::{
 };
 
 use super::functions::{count, extreme, name_of, unnamed};
-use super::operators::{as_number, to_int};
+use super::operators::{as_number, exact, quotient};
 use super::{Frame, Names, compare, evaluate};
 use crate::error::{Error, Result};
 use crate::rows::Value;
+use crate::rows::decimal::Decimal;
 
 /// Functions over the rows of a group.
 const AGGREGATES: &[&str] = &["COUNT", "MIN", "MAX", "SUM", "AVG", "GROUP_CONCAT", "ANY_VALUE"];
@@ -85,6 +86,17 @@ fn joined(list: &FunctionArgumentList, values: &[Vec<Value>]) -> Value {
     texts.join(separator.as_deref().unwrap_or(",")).into()
 }
 
+/// Exact, if all of them are.
+fn sum(values: &[Value]) -> Value {
+    let mut numbers = values.iter().map(exact);
+    let exactly =
+        numbers.try_fold(Decimal::from(0_u64), |sum, number| number.and_then(|n| sum.add(&n)));
+    match exactly {
+        Some(sum) => Value::Decimal(sum),
+        None => Value::Double(values.iter().filter_map(as_number).sum()),
+    }
+}
+
 fn summed(name: &str, values: Vec<Value>) -> Value {
     match name {
         "COUNT" => count(values.len()),
@@ -92,15 +104,7 @@ fn summed(name: &str, values: Vec<Value>) -> Value {
         "MAX" => extreme(&values, Ordering::Greater),
         "ANY_VALUE" => values.into_iter().next().unwrap_or(Value::Null),
         _ if values.is_empty() => Value::Null,
-        "AVG" => {
-            let sum: f64 = values.iter().filter_map(as_number).sum();
-            let all = as_number(&count(values.len())).unwrap_or(1.0);
-            Value::Double(sum / all)
-        }
-        _ => {
-            let whole = values.iter().all(|value| matches!(value, Value::Int(_) | Value::UInt(_)));
-            let sum: f64 = values.iter().filter_map(as_number).sum();
-            if whole { to_int(sum) } else { Value::Double(sum) }
-        }
+        "AVG" => quotient(&sum(&values), &count(values.len())),
+        _ => sum(&values),
     }
 }

@@ -9,11 +9,12 @@ use sqlparser::ast::{
 use super::aggregates::{aggregate, is_aggregate};
 use super::operators::{as_number, remainder, to_int};
 use super::texts::of_texts;
-use super::times::{date_add, of_time};
+use super::times::{DATE_ADD, date_add, of_time, type_of_moved};
 use super::types::merge;
 use super::{Names, compare, evaluate, truth, types};
 use crate::error::{Error, Result};
 use crate::instance::SERVER_VERSION;
+use crate::rows::decimal::{Decimal, MAX_SCALE};
 use crate::rows::{Type, Value};
 use crate::session::Session;
 use crate::statement::charset;
@@ -41,6 +42,22 @@ pub fn call(function: &Function, names: Names<'_>) -> Result<Value> {
 /// What a call gives.
 pub fn result_type(function: &Function, names: Names<'_>) -> Result<Type> {
     let name = name_of(function);
+    if let (true, Ok([value, rest @ ..])) = (name == "ROUND", arguments(function).as_deref()) {
+        let digits = match rest.first() {
+            Some(digits) => evaluate(digits, names)?.to_string().parse().unwrap_or(0),
+            None => 0,
+        };
+        let mut ty = types::number(types::of(value, names)?);
+        if let Type::Decimal { scale, .. } = &mut ty {
+            *scale = (*scale).min(digits);
+        }
+        return Ok(ty);
+    }
+    if let (true, Ok([value, interval])) =
+        (DATE_ADD.contains(&name.as_str()), arguments(function).as_deref())
+    {
+        return Ok(type_of_moved(types::of(value, names)?, interval));
+    }
     let types = match arguments(function) {
         Ok(arguments) => arguments
             .into_iter()
@@ -59,21 +76,22 @@ pub fn type_by_name(name: &str, arguments: &[Type]) -> Type {
         "COUNT" | "LENGTH" | "OCTET_LENGTH" | "CHAR_LENGTH" | "CHARACTER_LENGTH" | "LOCATE"
         | "INSTR" | "POSITION" | "ROW_COUNT" | "FOUND_ROWS" | "ISNULL" | "FIELD"
         | "FIND_IN_SET" | "SIGN" | "UNIX_TIMESTAMP" | "YEAR" | "MONTH" | "DAY" | "DAYOFMONTH"
-        | "HOUR" | "MINUTE" | "SECOND" | "FLOOR" | "CEIL" | "CEILING" | "STRCMP" | "ASCII" => {
-            Type::Int
+        | "HOUR" | "MINUTE" | "SECOND" | "STRCMP" | "ASCII" => Type::Int,
+        "FLOOR" | "CEIL" | "CEILING" => {
+            let ty = types::number(of_all(arguments));
+            if matches!(ty, Type::Decimal { .. }) { Type::Int } else { ty }
         }
         "CONNECTION_ID" | "LAST_INSERT_ID" => Type::UInt,
-        "AVG" => Type::Double,
-        "SUM" | "ABS" | "ROUND" | "MOD" => match of_all(arguments) {
-            Type::Int | Type::UInt => Type::Int,
-            Type::Double | Type::Text | Type::Bytes | Type::DateTime | Type::Time | Type::Null => {
-                Type::Double
-            }
-        },
+        "SUM" => types::sum(of_all(arguments)),
+        "AVG" => types::quotient(types::sum(of_all(arguments)), Type::Int),
+        "ABS" => types::number(of_all(arguments)),
+        "MOD" => types::number(of_all(arguments)),
         "NOW" | "CURRENT_TIMESTAMP" | "UTC_TIMESTAMP" | "SYSDATE" | "LOCALTIMESTAMP"
-        | "LOCALTIME" | "CONVERT_TZ" | "FROM_UNIXTIME" | "DATE_ADD" | "DATE_SUB" | "ADDDATE"
-        | "SUBDATE" => Type::DateTime,
-        "TIMEDIFF" | "CURTIME" | "CURRENT_TIME" | "UTC_TIME" | "SEC_TO_TIME" => Type::Time,
+        | "LOCALTIME" | "CONVERT_TZ" | "FROM_UNIXTIME" | "TIMESTAMP" => Type::DateTime(0),
+        "CURDATE" | "CURRENT_DATE" | "UTC_DATE" | "DATE" | "LAST_DAY" => Type::Date,
+        "TIMEDIFF" | "CURTIME" | "CURRENT_TIME" | "UTC_TIME" | "SEC_TO_TIME" | "TIME" => {
+            Type::Time(0)
+        }
         "IF" => of_all(arguments.get(1..).unwrap_or_default()),
         "NULLIF" => of_all(arguments.get(..1).unwrap_or_default()),
         "IFNULL" | "COALESCE" | "LEAST" | "GREATEST" | "MIN" | "MAX" | "ANY_VALUE" => {
@@ -238,8 +256,11 @@ fn text_or_binary(value: &Value, text: &str) -> Value {
         Value::Null
         | Value::Int(_)
         | Value::UInt(_)
+        | Value::Float(_)
         | Value::Double(_)
+        | Value::Decimal(_)
         | Value::Bytes(_)
+        | Value::Date(_)
         | Value::DateTime(_)
         | Value::Time(_) => "binary".into(),
     }
@@ -300,26 +321,22 @@ pub(super) fn extreme(values: &[Value], wanted: Ordering) -> Value {
 }
 
 fn of_numbers(name: &str, arguments: &[Value]) -> Option<Value> {
-    let of_number = |value: &Value, f: fn(f64) -> f64| {
-        if matches!(value, Value::Int(_) | Value::UInt(_)) {
-            return value.clone();
-        }
-        as_number(value).map_or(Value::Null, |number| to_int(f(number)))
-    };
     Some(match (name, arguments) {
         ("ABS", [Value::Int(number)]) => Value::Int(number.saturating_abs()),
+        ("ABS", [value @ Value::UInt(_)]) => value.clone(),
+        ("ABS", [Value::Decimal(number)]) => {
+            let text = number.to_string();
+            Decimal::parse(text.trim_start_matches('-')).map_or(Value::Null, Value::Decimal)
+        }
         ("ABS", [value]) => {
             as_number(value).map_or(Value::Null, |number| Value::Double(number.abs()))
         }
-        ("FLOOR", [value]) => of_number(value, f64::floor),
-        ("CEIL" | "CEILING", [value]) => of_number(value, f64::ceil),
-        ("ROUND", [value]) => of_number(value, f64::round),
-        ("ROUND", [value, digits]) => match (as_number(value), digits.to_string().parse::<usize>())
-        {
-            (Some(number), Ok(digits)) => {
-                format!("{number:.*}", digits.min(30)).parse().map_or(Value::Null, Value::Double)
-            }
-            _ => Value::Null,
+        ("FLOOR", [value]) => to_whole(value, f64::floor),
+        ("CEIL" | "CEILING", [value]) => to_whole(value, f64::ceil),
+        ("ROUND", [value]) => rounded(value, 0),
+        ("ROUND", [value, digits]) => match (value, as_number(digits)) {
+            (Value::Null, _) | (_, None) => Value::Null,
+            (value, Some(_)) => rounded(value, digits.to_string().parse().unwrap_or(0)),
         },
         ("MOD", [a, b]) => remainder(a, b),
         ("SIGN", [value]) => as_number(value).map_or(Value::Null, |number| {
@@ -333,6 +350,44 @@ fn of_numbers(name: &str, arguments: &[Value]) -> Option<Value> {
         }),
         _ => return None,
     })
+}
+
+/// Whole numbers stay, exact ones become whole ones, others keep their type.
+fn to_whole(value: &Value, f: fn(f64) -> f64) -> Value {
+    match value {
+        Value::Int(_) | Value::UInt(_) => value.clone(),
+        Value::Decimal(number) => to_int(f(number.to_f64())),
+        Value::Null
+        | Value::Float(_)
+        | Value::Double(_)
+        | Value::Text(_)
+        | Value::Bytes(_)
+        | Value::Date(_)
+        | Value::DateTime(_)
+        | Value::Time(_) => as_number(value).map_or(Value::Null, |number| Value::Double(f(number))),
+    }
+}
+
+/// Half away from zero where the number is exact.
+fn rounded(value: &Value, digits: u8) -> Value {
+    match value {
+        Value::Int(_) | Value::UInt(_) => value.clone(),
+        Value::Decimal(number) => {
+            let rounded = number.with_scale(digits.min(number.scale()));
+            rounded.map_or(Value::Null, Value::Decimal)
+        }
+        Value::Null
+        | Value::Float(_)
+        | Value::Double(_)
+        | Value::Text(_)
+        | Value::Bytes(_)
+        | Value::Date(_)
+        | Value::DateTime(_)
+        | Value::Time(_) => as_number(value).map_or(Value::Null, |number| {
+            let digits = usize::from(digits.min(MAX_SCALE));
+            format!("{number:.digits$}").parse().map_or(Value::Null, Value::Double)
+        }),
+    }
 }
 
 pub(super) fn count(number: usize) -> Value {

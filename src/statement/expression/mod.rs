@@ -22,6 +22,7 @@ pub use self::aggregates::is_aggregate;
 use self::operators::{binary, boolean, unary};
 pub use self::operators::{compare, like, truth};
 use crate::error::{Error, Result};
+use crate::rows::decimal::{Decimal, MAX_PRECISION, MAX_SCALE};
 use crate::rows::{Column, Row, Value};
 use crate::session::Session;
 use crate::sql::cursor::Cursor;
@@ -124,6 +125,18 @@ fn compute(expr: &Expr, names: Names<'_>) -> Result<Value> {
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => evaluate(inner, names),
         // `_utf8mb4'x'`
         Expr::Prefixed { value, .. } => evaluate(value, names),
+        // `DATE '2024-05-06'`
+        Expr::TypedString(typed) => {
+            let value = value_of(&typed.value.value)?;
+            let name = typed.data_type.to_string().to_ascii_uppercase();
+            match functions::apply(&name, &[value], names)? {
+                Value::Null => Err(Error::BadLiteral {
+                    what: typed.data_type.to_string(),
+                    value: typed.value.to_string(),
+                }),
+                value => Ok(value),
+            }
+        }
         Expr::Cast { expr, data_type, .. } => Ok(cast(evaluate(expr, names)?, data_type)),
         Expr::Convert { expr, data_type: Some(data_type), .. } => {
             Ok(cast(evaluate(expr, names)?, data_type))
@@ -427,13 +440,19 @@ fn value_of(literal: &Literal) -> Result<Value> {
     })
 }
 
+/// A number without an exponent is exact, as long as it is not too long.
 fn number(digits: &str) -> Value {
     if let Ok(number) = digits.parse::<i64>() {
-        Value::Int(number)
-    } else if let Ok(number) = digits.parse::<u64>() {
-        Value::UInt(number)
-    } else {
-        digits.parse::<f64>().map_or_else(|_| digits.into(), Value::Double)
+        return Value::Int(number);
+    }
+    if let Ok(number) = digits.parse::<u64>() {
+        return Value::UInt(number);
+    }
+    match Decimal::parse(digits) {
+        Some(number) if number.precision() <= MAX_PRECISION && number.scale() <= MAX_SCALE => {
+            Value::Decimal(number)
+        }
+        Some(_) | None => digits.parse::<f64>().map_or_else(|_| digits.into(), Value::Double),
     }
 }
 

@@ -4,9 +4,12 @@ use std::cmp::Ordering;
 
 use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
 
+use super::types::convert;
 use super::unsupported;
-use crate::error::Result;
-use crate::rows::Value;
+use crate::error::{Error, Result};
+use crate::rows::decimal::{Decimal, MAX_PRECISION};
+use crate::rows::moment::MAX_FRACTION;
+use crate::rows::{Type, Value};
 
 pub(super) fn boolean(value: bool) -> Value {
     Value::Int(i64::from(value))
@@ -18,10 +21,14 @@ pub fn truth(value: &Value) -> Option<bool> {
         Value::Null => None,
         Value::Int(number) => Some(*number != 0),
         Value::UInt(number) => Some(*number != 0),
-        Value::Double(number) => Some(*number != 0.0),
-        Value::Text(_) | Value::Bytes(_) | Value::DateTime(_) | Value::Time(_) => {
-            as_number(value).map(|number| number != 0.0)
-        }
+        Value::Float(_)
+        | Value::Double(_)
+        | Value::Decimal(_)
+        | Value::Text(_)
+        | Value::Bytes(_)
+        | Value::Date(_)
+        | Value::DateTime(_)
+        | Value::Time(_) => as_number(value).map(|number| number != 0.0),
     }
 }
 
@@ -29,9 +36,12 @@ pub fn truth(value: &Value) -> Option<bool> {
 pub(super) fn as_number(value: &Value) -> Option<f64> {
     match value {
         Value::Null => None,
+        Value::Float(number) => Some(f64::from(*number)),
         Value::Double(number) => Some(*number),
-        Value::Time(seconds) => value_of_time(*seconds),
-        Value::DateTime(moment) => moment.strftime("%Y%m%d%H%M%S").to_string().parse().ok(),
+        Value::Decimal(number) => Some(number.to_f64()),
+        Value::Date(_) | Value::Time(_) | Value::DateTime(_) => {
+            exact(value).map(|number| number.to_f64())
+        }
         Value::Int(_) | Value::UInt(_) | Value::Text(_) | Value::Bytes(_) => {
             Some(leading_number(value.to_string().trim_start()))
         }
@@ -57,17 +67,34 @@ fn leading_number(text: &str) -> f64 {
     text.get(..end).unwrap_or_default().parse().unwrap_or(0.0)
 }
 
-/// `-01:30:00` is -13000 in a sum.
-fn value_of_time(seconds: i64) -> Option<f64> {
-    let digits = Value::Time(seconds).to_string().replace(':', "");
-    digits.parse().ok()
+/// A number that loses nothing, where a value is one: `-01:30:00` is -13000 in a sum.
+pub(super) fn exact(value: &Value) -> Option<Decimal> {
+    match value {
+        Value::Int(number) => Some(Decimal::from(*number)),
+        Value::UInt(number) => Some(Decimal::from(*number)),
+        Value::Decimal(number) => Some(number.clone()),
+        Value::Date(_) | Value::Time(_) | Value::DateTime(_) => {
+            let text = value.to_string();
+            let (sign, text) = text.strip_prefix('-').map_or(("", &*text), |text| ("-", text));
+            let digits: String = text.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
+            Decimal::parse(&format!("{sign}{digits}"))
+        }
+        Value::Null | Value::Float(_) | Value::Double(_) | Value::Text(_) | Value::Bytes(_) => None,
+    }
 }
 
 pub(super) fn unary(op: UnaryOperator, value: Value, expr: &Expr) -> Result<Value> {
     match (op, value) {
         (_, Value::Null) => Ok(Value::Null),
         (UnaryOperator::Plus, value) => Ok(value),
-        (UnaryOperator::Minus, Value::Int(number)) => Ok(Value::Int(number.saturating_neg())),
+        (UnaryOperator::Minus, Value::Int(number)) => {
+            number.checked_neg().map(Value::Int).ok_or_else(|| out_of_range("BIGINT", expr))
+        }
+        (UnaryOperator::Minus, Value::Decimal(number)) => {
+            let text = number.to_string();
+            let negated = text.strip_prefix('-').map_or_else(|| format!("-{text}"), str::to_owned);
+            Ok(Decimal::parse(&negated).map_or(Value::Null, Value::Decimal))
+        }
         (UnaryOperator::Minus, value) => {
             // The smallest number is written as one that is too large, and a sign.
             if let Value::UInt(number) = value
@@ -111,9 +138,9 @@ pub(super) fn binary(left: Value, op: &BinaryOperator, right: Value, expr: &Expr
             (Some(false), Some(false)) => boolean(false),
             _ => Value::Null,
         }),
-        BinaryOperator::Plus => Ok(arithmetic(&left, &right, i64::checked_add, |a, b| a + b)),
-        BinaryOperator::Minus => Ok(arithmetic(&left, &right, i64::checked_sub, |a, b| a - b)),
-        BinaryOperator::Multiply => Ok(arithmetic(&left, &right, i64::checked_mul, |a, b| a * b)),
+        BinaryOperator::Plus => arithmetic(&left, &right, &PLUS, expr),
+        BinaryOperator::Minus => arithmetic(&left, &right, &MINUS, expr),
+        BinaryOperator::Multiply => arithmetic(&left, &right, &TIMES, expr),
         BinaryOperator::Modulo => Ok(remainder(&left, &right)),
         BinaryOperator::MyIntegerDivide => Ok(match (as_number(&left), as_number(&right)) {
             (Some(_), Some(0.0)) | (None, _) | (_, None) => Value::Null,
@@ -125,24 +152,8 @@ pub(super) fn binary(left: Value, op: &BinaryOperator, right: Value, expr: &Expr
             (Some(left), Some(right)) => boolean(left != right),
             _ => Value::Null,
         }),
-        BinaryOperator::Divide => Ok(match (as_number(&left), as_number(&right)) {
-            (Some(_), Some(0.0)) | (None, _) | (_, None) => Value::Null,
-            (Some(left), Some(right)) => Value::Double(left / right),
-        }),
+        BinaryOperator::Divide => Ok(quotient(&left, &right)),
         _ => Err(unsupported(expr)),
-    }
-}
-
-fn as_int(value: &Value) -> Option<i64> {
-    match value {
-        Value::Int(number) => Some(*number),
-        Value::UInt(number) => i64::try_from(*number).ok(),
-        Value::Null
-        | Value::Double(_)
-        | Value::Text(_)
-        | Value::Bytes(_)
-        | Value::DateTime(_)
-        | Value::Time(_) => None,
     }
 }
 
@@ -152,9 +163,12 @@ fn bits(left: &Value, right: &Value, op: fn(u64, u64) -> u64) -> Value {
         Value::UInt(number) => Some(*number),
         Value::Int(number) => Some(u64::from_ne_bytes(number.to_ne_bytes())),
         Value::Null => None,
-        Value::Double(_)
+        Value::Float(_)
+        | Value::Double(_)
+        | Value::Decimal(_)
         | Value::Text(_)
         | Value::Bytes(_)
+        | Value::Date(_)
         | Value::DateTime(_)
         | Value::Time(_) => as_number(value).and_then(|number| format!("{number:.0}").parse().ok()),
     };
@@ -170,29 +184,89 @@ pub(super) fn to_int(number: f64) -> Value {
     format!("{number:.0}").parse().map_or(Value::Double(number), Value::Int)
 }
 
-/// `NULL` behind a division by zero.
-pub(super) fn remainder(left: &Value, right: &Value) -> Value {
-    match (as_number(left), as_number(right)) {
-        (Some(_), Some(0.0)) | (None, _) | (_, None) => Value::Null,
-        (Some(_), Some(_)) => arithmetic(left, right, i64::checked_rem, |a, b| a % b),
+/// What a sum, a difference or a product is made by.
+struct Arithmetic {
+    whole: fn(i128, i128) -> Option<i128>,
+    exact: fn(&Decimal, &Decimal) -> Option<Decimal>,
+    float: fn(f64, f64) -> f64,
+}
+
+const PLUS: Arithmetic =
+    Arithmetic { whole: i128::checked_add, exact: Decimal::add, float: |a, b| a + b };
+const MINUS: Arithmetic =
+    Arithmetic { whole: i128::checked_sub, exact: Decimal::sub, float: |a, b| a - b };
+const TIMES: Arithmetic =
+    Arithmetic { whole: i128::checked_mul, exact: Decimal::mul, float: |a, b| a * b };
+
+fn whole(value: &Value) -> Option<i128> {
+    match value {
+        Value::Int(number) => Some(i128::from(*number)),
+        Value::UInt(number) => Some(i128::from(*number)),
+        Value::Date(_) | Value::DateTime(_) | Value::Time(_) => {
+            exact(value).filter(|number| number.scale() == 0)?.unscaled()
+        }
+        Value::Null
+        | Value::Float(_)
+        | Value::Double(_)
+        | Value::Decimal(_)
+        | Value::Text(_)
+        | Value::Bytes(_) => None,
     }
 }
 
-/// On whole numbers where both are and the result is one, else on floating point numbers.
-fn arithmetic(
-    left: &Value,
-    right: &Value,
-    whole: fn(i64, i64) -> Option<i64>,
-    float: fn(f64, f64) -> f64,
-) -> Value {
-    if let (Some(a), Some(b)) = (as_int(left), as_int(right))
-        && let Some(result) = whole(a, b)
-    {
-        return Value::Int(result);
+fn out_of_range(ty: &'static str, expr: &Expr) -> Error {
+    Error::OutOfRange { ty, what: expr.to_string() }
+}
+
+/// On whole numbers where both are, without a sign where one is; on exact ones where both are; else
+/// on floating point numbers.
+fn arithmetic(left: &Value, right: &Value, by: &Arithmetic, expr: &Expr) -> Result<Value> {
+    if let (Some(a), Some(b)) = (whole(left), whole(right)) {
+        let unsigned = matches!(left, Value::UInt(_)) || matches!(right, Value::UInt(_));
+        let ty = if unsigned { "BIGINT UNSIGNED" } else { "BIGINT" };
+        let result = (by.whole)(a, b);
+        let value = match unsigned {
+            true => result.and_then(|n| u64::try_from(n).ok()).map(Value::UInt),
+            false => result.and_then(|n| i64::try_from(n).ok()).map(Value::Int),
+        };
+        return value.ok_or_else(|| out_of_range(ty, expr));
+    }
+    if let (Some(a), Some(b)) = (exact(left), exact(right)) {
+        let result = (by.exact)(&a, &b).filter(|number| number.precision() <= MAX_PRECISION);
+        return result.map(Value::Decimal).ok_or_else(|| out_of_range("DECIMAL", expr));
+    }
+    Ok(match (as_number(left), as_number(right)) {
+        (Some(a), Some(b)) => Value::Double((by.float)(a, b)),
+        _ => Value::Null,
+    })
+}
+
+/// `NULL` behind a division by zero.
+pub(super) fn quotient(left: &Value, right: &Value) -> Value {
+    if let (Some(a), Some(b)) = (exact(left), exact(right)) {
+        return a.div(&b).map_or(Value::Null, Value::Decimal);
     }
     match (as_number(left), as_number(right)) {
-        (Some(a), Some(b)) => Value::Double(float(a, b)),
-        _ => Value::Null,
+        (Some(_), Some(0.0)) | (None, _) | (_, None) => Value::Null,
+        (Some(left), Some(right)) => Value::Double(left / right),
+    }
+}
+
+/// `NULL` behind a division by zero.
+pub(super) fn remainder(left: &Value, right: &Value) -> Value {
+    if let (Some(a), Some(b)) = (whole(left), whole(right)) {
+        let Some(rest) = a.checked_rem(b) else { return Value::Null };
+        return match matches!(left, Value::UInt(_)) {
+            true => u64::try_from(rest).map_or(Value::Null, Value::UInt),
+            false => i64::try_from(rest).map_or(Value::Null, Value::Int),
+        };
+    }
+    if let (Some(a), Some(b)) = (exact(left), exact(right)) {
+        return a.rem(&b).map_or(Value::Null, Value::Decimal);
+    }
+    match (as_number(left), as_number(right)) {
+        (Some(_), Some(0.0)) | (None, _) | (_, None) => Value::Null,
+        (Some(a), Some(b)) => Value::Double(a % b),
     }
 }
 
@@ -201,18 +275,36 @@ fn arithmetic(
 pub fn compare(left: &Value, right: &Value) -> Option<Ordering> {
     match (left, right) {
         (Value::Null, _) | (_, Value::Null) => None,
-        (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
-        (Value::UInt(a), Value::UInt(b)) => Some(a.cmp(b)),
-        (Value::DateTime(a), Value::DateTime(b)) => Some(a.cmp(b)),
-        (Value::Time(a), Value::Time(b)) => Some(a.cmp(b)),
-        (
-            Value::Text(_) | Value::DateTime(_) | Value::Time(_) | Value::Bytes(_),
-            Value::Text(_) | Value::Bytes(_),
-        )
-        | (Value::Text(_) | Value::Bytes(_), Value::DateTime(_) | Value::Time(_)) => {
+        (Value::Date(a), Value::Date(b)) => Some(a.cmp(b)),
+        (Value::DateTime(a), Value::DateTime(b)) => Some(a.at.cmp(&b.at)),
+        (Value::Time(a), Value::Time(b)) => Some(a.micros.cmp(&b.micros)),
+        (Value::Text(_) | Value::Bytes(_), Value::Text(_) | Value::Bytes(_)) => {
             Some(left.to_string().to_lowercase().cmp(&right.to_string().to_lowercase()))
         }
-        _ => as_number(left)?.partial_cmp(&as_number(right)?),
+        // A day is its first moment, and a text is read as what it is compared with.
+        (Value::Date(_) | Value::DateTime(_), Value::Date(_) | Value::DateTime(_)) => {
+            compare_as(Type::DateTime(MAX_FRACTION), left, right)
+        }
+        (Value::Date(_) | Value::DateTime(_), Value::Text(_) | Value::Bytes(_))
+        | (Value::Text(_) | Value::Bytes(_), Value::Date(_) | Value::DateTime(_)) => {
+            compare_as(Type::DateTime(MAX_FRACTION), left, right)
+        }
+        (Value::Time(_), Value::Text(_) | Value::Bytes(_))
+        | (Value::Text(_) | Value::Bytes(_), Value::Time(_)) => {
+            compare_as(Type::Time(MAX_FRACTION), left, right)
+        }
+        _ => match (exact(left), exact(right)) {
+            (Some(a), Some(b)) => a.compare(&b),
+            _ => as_number(left)?.partial_cmp(&as_number(right)?),
+        },
+    }
+}
+
+/// How two values compare as those of a type; as texts, where one of them is none.
+fn compare_as(ty: Type, left: &Value, right: &Value) -> Option<Ordering> {
+    match (convert(left.clone(), ty), convert(right.clone(), ty)) {
+        (Value::Null, _) | (_, Value::Null) => Some(left.to_string().cmp(&right.to_string())),
+        (left, right) => compare(&left, &right),
     }
 }
 

@@ -7,73 +7,122 @@ use sqlparser::ast::{Expr, Function, Interval};
 use super::functions::arguments;
 use super::{Names, evaluate, types};
 use crate::error::{Error, Result};
+use crate::rows::moment::{DateTime, MAX_FRACTION, Time};
 use crate::rows::{Type, Value};
 use crate::statement::variables::offset_minutes;
 
 /// Moments have whole seconds, as MySQL's have unless told otherwise, and are shown in the session's
 /// time zone.
 pub(super) fn of_time(name: &str, arguments: &[Value], names: Names<'_>) -> Option<Value> {
-    let utc = whole_seconds(names.session.now);
+    let utc = names.session.now;
     let local = || {
         let zone = names.session.variables.get(names.session, None, "time_zone");
         let zone = zone.map_or_else(|_| "SYSTEM".to_owned(), |zone| zone.to_string());
         shift(utc, &zone).unwrap_or(utc)
     };
-    let day = |moment: Timestamp| Value::Text(moment.strftime("%Y-%m-%d").to_string());
-    let clock = |moment: Timestamp| Value::Time(moment.as_second().rem_euclid(86_400));
+    let moment = |at: Timestamp| Some(Value::DateTime(DateTime::new(at, digits(arguments)?)));
+    let clock = |at: Timestamp| {
+        let micros = at.as_microsecond().rem_euclid(86_400_000_000);
+        Some(Value::Time(Time::new(micros, digits(arguments)?)))
+    };
     Some(match (name, arguments) {
-        ("UTC_TIMESTAMP", _) => Value::DateTime(utc),
+        ("UTC_TIMESTAMP", _) => moment(utc)?,
         ("NOW" | "CURRENT_TIMESTAMP" | "SYSDATE" | "LOCALTIMESTAMP" | "LOCALTIME", _) => {
-            Value::DateTime(local())
+            moment(local())?
         }
         ("CURDATE" | "CURRENT_DATE", []) => day(local()),
         ("UTC_DATE", []) => day(utc),
-        ("CURTIME" | "CURRENT_TIME", _) => clock(local()),
-        ("UTC_TIME", _) => clock(utc),
+        ("CURTIME" | "CURRENT_TIME", _) => clock(local())?,
+        ("UTC_TIME", _) => clock(utc)?,
         ("UNIX_TIMESTAMP", []) => Value::Int(utc.as_second()),
         ("UNIX_TIMESTAMP", [value]) => {
-            let moment = types::convert(value.clone(), Type::DateTime);
-            if let Value::DateTime(moment) = moment {
-                Value::Int(moment.as_second())
-            } else {
-                Value::Null
-            }
+            to_moment(value).map_or(Value::Null, |at| Value::Int(at.as_second()))
         }
         ("FROM_UNIXTIME", [value]) => {
             let second = types::convert(value.clone(), Type::Int);
             let Value::Int(second) = second else { return Some(Value::Null) };
-            Timestamp::from_second(second).map_or(Value::Null, Value::DateTime)
+            let at = Timestamp::from_second(second);
+            at.map_or(Value::Null, |at| Value::DateTime(DateTime::new(at, 0)))
         }
-        (
-            "YEAR" | "MONTH" | "DAY" | "DAYOFMONTH" | "HOUR" | "MINUTE" | "SECOND" | "DATE",
-            [value],
-        ) => part(name, value),
+        ("DATE", [value]) => types::convert(value.clone(), Type::Date),
+        ("TIME", [value]) => types::convert(value.clone(), Type::Time(digits_of(value))),
+        ("TIMESTAMP", [value]) => types::convert(value.clone(), Type::DateTime(digits_of(value))),
+        ("LAST_DAY", [value]) => {
+            let day = types::convert(value.clone(), Type::Date);
+            if let Value::Date(day) = day { Value::Date(day.last_of_month()) } else { Value::Null }
+        }
+        ("YEAR" | "MONTH" | "DAY" | "DAYOFMONTH" | "HOUR" | "MINUTE" | "SECOND", [value]) => {
+            part(name, value)
+        }
         ("TIMEDIFF", [a, b]) => difference(a, b),
-        ("SEC_TO_TIME", [Value::Int(seconds)]) => Value::Time(*seconds),
+        ("SEC_TO_TIME", [value]) => {
+            let seconds = types::convert(value.clone(), Type::Int);
+            let Value::Int(seconds) = seconds else { return Some(Value::Null) };
+            Value::Time(Time::of_seconds(seconds))
+        }
         ("TIME_FORMAT" | "DATE_FORMAT", [value, format]) => formatted(value, format),
         ("CONVERT_TZ", [value, from, to]) => convert_tz(value, from, to),
         _ => return None,
     })
 }
 
+fn day(at: Timestamp) -> Value {
+    Value::Date(at.to_zoned(TimeZone::UTC).date())
+}
+
+/// The digits of a second that `NOW(3)` and its kin are asked for; none if nothing is said.
+fn digits(arguments: &[Value]) -> Option<u8> {
+    match arguments {
+        [] => Some(0),
+        [Value::Int(digits)] => u8::try_from(*digits).ok().filter(|digits| *digits <= MAX_FRACTION),
+        _ => None,
+    }
+}
+
+/// The digits of a second that a value has.
+fn digits_of(value: &Value) -> u8 {
+    match value {
+        Value::DateTime(moment) => moment.fraction,
+        Value::Time(time) => time.fraction,
+        Value::Text(_) | Value::Bytes(_) => {
+            let text = value.to_string();
+            let digits = text.rsplit_once('.').map_or(0, |(_, digits)| digits.len());
+            u8::try_from(digits).unwrap_or(MAX_FRACTION).min(MAX_FRACTION)
+        }
+        Value::Null
+        | Value::Int(_)
+        | Value::UInt(_)
+        | Value::Float(_)
+        | Value::Double(_)
+        | Value::Decimal(_)
+        | Value::Date(_) => 0,
+    }
+}
+
 /// A part of a moment.
 fn part(name: &str, value: &Value) -> Value {
-    let Value::DateTime(moment) = types::convert(value.clone(), Type::DateTime) else {
-        return Value::Null;
-    };
+    let small = |number: u64| i64::try_from(number).map_or(Value::Null, Value::Int);
+    if let ("HOUR" | "MINUTE" | "SECOND", Some(Value::Time(time))) = (name, timely(value)) {
+        let seconds = time.micros.unsigned_abs() / 1_000_000;
+        return match name {
+            "HOUR" => small(seconds / 3600),
+            "MINUTE" => small(seconds / 60 % 60),
+            _ => small(seconds % 60),
+        };
+    }
+    let Some(moment) = to_moment(value) else { return Value::Null };
     let at = moment.to_zoned(TimeZone::UTC).datetime();
     Value::Int(i64::from(match name {
         "YEAR" => at.year(),
         "MONTH" => i16::from(at.month()),
-        "DAY" | "DAYOFMONTH" => i16::from(at.day()),
         "HOUR" => i16::from(at.hour()),
         "MINUTE" => i16::from(at.minute()),
         "SECOND" => i16::from(at.second()),
-        _ => return at.date().to_string().into(),
+        _ => i16::from(at.day()),
     }))
 }
 
-/// `NOW() + INTERVAL 1 DAY`; `NULL` where there is no such moment.
+/// `NOW() + INTERVAL 1 DAY`; `NULL` where there is no such moment. A day that is moved by days is one.
 pub(super) fn moved(
     value: &Value,
     interval: &Interval,
@@ -81,9 +130,7 @@ pub(super) fn moved(
     names: Names<'_>,
 ) -> Result<Value> {
     let amount = evaluate(&interval.value, names)?;
-    let Value::DateTime(moment) = types::convert(value.clone(), Type::DateTime) else {
-        return Ok(Value::Null);
-    };
+    let Some(moment) = to_moment(value) else { return Ok(Value::Null) };
     let Value::Int(amount) = types::convert(amount, Type::Int) else { return Ok(Value::Null) };
     let unit = interval.leading_field.as_ref().map(ToString::to_string).unwrap_or_default();
     let amount = amount.saturating_mul(sign);
@@ -103,23 +150,55 @@ pub(super) fn moved(
         }
     };
     let moved = span.and_then(|span| moment.to_zoned(TimeZone::UTC).checked_add(span));
-    Ok(moved.map_or(Value::Null, |moved| Value::DateTime(moved.timestamp())))
+    let Ok(moved) = moved else { return Ok(Value::Null) };
+    let at = DateTime::new(moved.timestamp(), digits_of(value));
+    Ok(match (value, is_of_days(interval)) {
+        (Value::Date(_), true) => Value::Date(moved.date()),
+        // As it was written, so it is answered.
+        (Value::Text(_), true) if to_day(value).is_some() => moved.date().to_string().into(),
+        (Value::Text(_), _) => at.to_string().into(),
+        _ => Value::DateTime(at),
+    })
 }
+
+/// Whether an interval moves a day to another day.
+fn is_of_days(interval: &Interval) -> bool {
+    let unit = interval.leading_field.as_ref().map(ToString::to_string).unwrap_or_default();
+    let unit = unit.to_ascii_uppercase();
+    ["DAY", "WEEK", "MONTH", "QUARTER", "YEAR"].contains(&unit.trim_end_matches('S'))
+}
+
+/// The type of a value that is moved.
+pub(super) fn type_of_moved(ty: Type, interval: &Expr) -> Type {
+    let of_days = matches!(interval, Expr::Interval(interval) if is_of_days(interval));
+    match ty {
+        Type::Date if of_days => Type::Date,
+        Type::DateTime(fraction) | Type::Timestamp(fraction) => Type::DateTime(fraction),
+        Type::Text | Type::Json | Type::Bytes => Type::Text,
+        Type::Bool
+        | Type::Int
+        | Type::UInt
+        | Type::Float
+        | Type::Double
+        | Type::Decimal { .. }
+        | Type::Date
+        | Type::Time(_)
+        | Type::Null => Type::DateTime(0),
+    }
+}
+
+/// Functions that move a moment.
+pub(super) const DATE_ADD: &[&str] = &["DATE_ADD", "ADDDATE", "DATE_SUB", "SUBDATE"];
 
 /// `DATE_ADD(x, INTERVAL ...)` and its kin.
 pub(super) fn date_add(name: &str, function: &Function, names: Names<'_>) -> Option<Result<Value>> {
-    let sign = match name {
-        "DATE_ADD" | "ADDDATE" => 1,
-        "DATE_SUB" | "SUBDATE" => -1,
-        _ => return None,
-    };
+    if !DATE_ADD.contains(&name) {
+        return None;
+    }
+    let sign = if matches!(name, "DATE_ADD" | "ADDDATE") { 1 } else { -1 };
     let arguments = arguments(function).ok()?;
     let [value, Expr::Interval(interval)] = arguments.as_slice() else { return None };
     Some(evaluate(value, names).and_then(|value| moved(&value, interval, sign, names)))
-}
-
-fn whole_seconds(moment: Timestamp) -> Timestamp {
-    Timestamp::from_second(moment.as_second()).unwrap_or(moment)
 }
 
 /// A moment in UTC as clocks of a time zone show it.
@@ -140,59 +219,133 @@ fn offset(zone: &str, at: Timestamp) -> Option<i64> {
 }
 
 fn convert_tz(value: &Value, from: &Value, to: &Value) -> Value {
-    let Value::DateTime(shown) = types::convert(value.clone(), Type::DateTime) else {
-        return Value::Null;
-    };
+    let Some(shown) = to_moment(value) else { return Value::Null };
     let (from, to) = (from.to_string(), to.to_string());
     let converted = || {
         let behind = SignedDuration::from_secs(offset(&from, shown)?);
         shift(shown.checked_sub(behind).ok()?, &to)
     };
-    converted().map_or(Value::Null, Value::DateTime)
+    converted().map_or(Value::Null, |at| Value::DateTime(DateTime::new(at, digits_of(value))))
 }
 
 fn difference(a: &Value, b: &Value) -> Value {
-    match (timely(a), timely(b)) {
-        (Value::DateTime(a), Value::DateTime(b)) => Value::Time(a.as_second() - b.as_second()),
-        (Value::Time(a), Value::Time(b)) => Value::Time(a.saturating_sub(b)),
-        _ => Value::Null,
-    }
+    let fraction = digits_of(a).max(digits_of(b));
+    let micros = match (timely(a), timely(b)) {
+        (Some(Value::DateTime(a)), Some(Value::DateTime(b))) => {
+            a.at.as_microsecond() - b.at.as_microsecond()
+        }
+        (Some(Value::Time(a)), Some(Value::Time(b))) => a.micros.saturating_sub(b.micros),
+        _ => return Value::Null,
+    };
+    Value::Time(Time::new(micros.clamp(-MAX_MICROS, MAX_MICROS), fraction))
 }
+
+/// `838:59:59`, the longest `TIME`.
+const MAX_MICROS: i64 = (838 * 3600 + 59 * 60 + 59) * 1_000_000;
 
 /// A moment or a time, as which a text may be written too.
-fn timely(value: &Value) -> Value {
+fn timely(value: &Value) -> Option<Value> {
+    if let Value::Time(_) = value {
+        return Some(value.clone());
+    }
+    let fraction = digits_of(value);
+    if let Some(at) = to_moment(value) {
+        return Some(Value::DateTime(DateTime::new(at, fraction)));
+    }
+    to_micros(value).map(|micros| Value::Time(Time::new(micros, fraction)))
+}
+
+/// The moment that a value is: `2026-11-24 05:40:44`, `2026-11-24`, 20261124.
+pub(super) fn to_moment(value: &Value) -> Option<Timestamp> {
+    let of = |at: civil::DateTime| Some(at.to_zoned(TimeZone::UTC).ok()?.timestamp());
     match value {
-        Value::DateTime(_) | Value::Time(_) | Value::Null => value.clone(),
-        Value::Int(_) | Value::UInt(_) | Value::Double(_) | Value::Text(_) | Value::Bytes(_) => {
+        Value::DateTime(moment) => Some(moment.at),
+        Value::Date(day) => of(day.at(0, 0, 0, 0)),
+        Value::Text(_) | Value::Bytes(_) => {
             let text = value.to_string();
-            let moment = parse_datetime(&text);
-            if moment == Value::Null { parse_time(&text) } else { moment }
+            let moment = text.trim().parse::<civil::DateTime>().ok();
+            moment.map_or_else(|| of(to_day(value)?.at(0, 0, 0, 0)), of)
+        }
+        Value::Int(_) | Value::UInt(_) => {
+            let digits = value.to_string();
+            let (day, clock) = digits.split_at_checked(8)?;
+            let day = day.parse::<civil::Date>().ok()?;
+            let clock = match clock.len() {
+                0 => civil::Time::midnight(),
+                _ => format!("T{clock}").parse().ok()?,
+            };
+            of(day.to_datetime(clock))
+        }
+        Value::Null | Value::Float(_) | Value::Double(_) | Value::Decimal(_) | Value::Time(_) => {
+            None
         }
     }
 }
 
-/// `2026-11-24 05:40:44`, `2026-11-24`; `NULL` if it is neither.
-pub(super) fn parse_datetime(text: &str) -> Value {
+/// The day that a text names, if it names nothing else.
+fn to_day(value: &Value) -> Option<civil::Date> {
+    let text = value.to_string();
     let text = text.trim();
-    let parsed = text
-        .parse::<civil::DateTime>()
-        .or_else(|_| text.parse::<civil::Date>().map(|date| date.at(0, 0, 0, 0)));
-    let moment = parsed.and_then(|parsed| parsed.to_zoned(TimeZone::UTC));
-    moment.map_or(Value::Null, |moment| Value::DateTime(moment.timestamp()))
+    // jiff would read the day of a moment too.
+    if text.len() > "2026-11-24".len() { None } else { text.parse().ok() }
 }
 
-/// `-01:30:00`; `NULL` if it is none.
-pub(super) fn parse_time(text: &str) -> Value {
-    let text = text.trim();
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
-    let parts: Option<Vec<i64>> = digits.split(':').map(|part| part.parse().ok()).collect();
-    match parts.as_deref() {
-        Some([hours, minutes, seconds]) => {
-            Value::Time(sign * (hours.saturating_mul(3600) + minutes * 60 + seconds))
+/// A moment rounded to its last digit.
+pub(super) fn rounded(at: Timestamp, fraction: u8) -> Option<Timestamp> {
+    let half = 500_000_000 / 10_i64.pow(u32::from(fraction.min(MAX_FRACTION)));
+    at.checked_add(SignedDuration::from_nanos(half)).ok()
+}
+
+/// A span rounded to its last digit, away from zero.
+pub(super) fn rounded_micros(micros: i64, fraction: u8) -> i64 {
+    let half = 500_000 / 10_i64.pow(u32::from(fraction.min(MAX_FRACTION)));
+    micros.saturating_add(half * micros.signum())
+}
+
+/// The span that a value is: `-01:30:00.5`, the clock of a moment.
+pub(super) fn to_micros(value: &Value) -> Option<i64> {
+    match value {
+        Value::Time(time) => Some(time.micros),
+        Value::DateTime(moment) => Some(moment.at.as_microsecond().rem_euclid(86_400_000_000)),
+        Value::Date(_) => Some(0),
+        Value::Text(_) | Value::Bytes(_) => {
+            let text = value.to_string();
+            let text = text.trim();
+            match text.parse::<civil::DateTime>() {
+                Ok(_) if text.contains(' ') || text.contains('T') => {
+                    to_moment(value).map(|at| at.as_microsecond().rem_euclid(86_400_000_000))
+                }
+                _ => parse_time(text),
+            }
         }
-        Some([hours, minutes]) => Value::Time(sign * (hours.saturating_mul(3600) + minutes * 60)),
-        _ => Value::Null,
+        Value::Null
+        | Value::Int(_)
+        | Value::UInt(_)
+        | Value::Float(_)
+        | Value::Double(_)
+        | Value::Decimal(_) => None,
     }
+}
+
+/// `-01:30:00.5` in millionths of a second.
+fn parse_time(text: &str) -> Option<i64> {
+    let (sign, clock) = text.strip_prefix('-').map_or((1, text), |clock| (-1, clock));
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+    let number = |part: &str| {
+        let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        part.parse::<i64>().ok().filter(|_| digits)
+    };
+    let parts: Option<Vec<i64>> = clock.split(':').map(number).collect();
+    let seconds = match parts.as_deref()? {
+        [hours, minutes, seconds] if *minutes < 60 && *seconds < 60 => {
+            hours.checked_mul(3600)? + minutes * 60 + seconds
+        }
+        [hours, minutes] if *minutes < 60 => hours.checked_mul(3600)? + minutes * 60,
+        _ => return None,
+    };
+    let micros: String = fraction.chars().chain("000000".chars()).take(6).collect();
+    let micros = seconds.checked_mul(1_000_000)?.checked_add(number(&micros)?)?;
+    Some(sign * micros.min(MAX_MICROS))
 }
 
 /// `DATE_FORMAT` and `TIME_FORMAT`, of whose letters `strftime` has other ones.
@@ -201,17 +354,12 @@ fn formatted(value: &Value, format: &Value) -> Value {
         return Value::Null;
     }
     let (sign, moment) = match timely(value) {
-        Value::DateTime(moment) => ("", moment),
-        Value::Time(seconds) => {
-            let moment = Timestamp::from_second(seconds.saturating_abs()).unwrap_or_default();
-            (if seconds < 0 { "-" } else { "" }, moment)
+        Some(Value::DateTime(moment)) => ("", moment.at),
+        Some(Value::Time(time)) => {
+            let moment = Timestamp::from_microsecond(time.micros.saturating_abs());
+            (if time.micros < 0 { "-" } else { "" }, moment.unwrap_or_default())
         }
-        Value::Null
-        | Value::Int(_)
-        | Value::UInt(_)
-        | Value::Double(_)
-        | Value::Text(_)
-        | Value::Bytes(_) => return Value::Null,
+        _ => return Value::Null,
     };
     let mut out = String::new();
     let format = format.to_string();

@@ -1,10 +1,15 @@
 //! The type of an expression before any row is there, as a result set without rows needs it too.
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use sqlparser::ast::{BinaryOperator, DataType, Expr};
 
-use super::operators::{as_number, to_int};
+use super::operators::{as_number, boolean, exact, to_int, truth};
 use super::{Names, evaluate, functions, times, with_stack};
 use crate::error::Result;
+use crate::rows::decimal::{Decimal, MAX_PRECISION, MAX_SCALE};
+use crate::rows::moment::{DateTime, MAX_FRACTION, Time};
 use crate::rows::{Column, Row, Type, Value};
 
 /// What an expression gives, as far as its form tells. Values have the last word: see [`fit`].
@@ -29,17 +34,22 @@ fn of_form(expr: &Expr, names: Names<'_>) -> Result<Type> {
         | Expr::Between { .. }
         | Expr::IsNull(_)
         | Expr::IsNotNull(_) => Type::Int,
-        Expr::BinaryOp { right, .. } if matches!(**right, Expr::Interval(_)) => Type::DateTime,
+        Expr::BinaryOp { left, right, .. } if matches!(**right, Expr::Interval(_)) => {
+            times::type_of_moved(of(left, names)?, right)
+        }
         Expr::BinaryOp { left, op, right } => {
             let (left, right) = (of(left, names)?, of(right, names)?);
             match op {
                 BinaryOperator::StringConcat => Type::Text,
-                BinaryOperator::Divide => Type::Double,
+                BinaryOperator::Divide => quotient(left, right),
                 BinaryOperator::BitwiseAnd | BinaryOperator::BitwiseOr => Type::UInt,
-                BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply => {
-                    let whole = |ty| matches!(ty, Type::Int | Type::UInt | Type::Null);
-                    if whole(left) && whole(right) { Type::Int } else { Type::Double }
+                BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Modulo => {
+                    number(arithmetic(left, right))
                 }
+                BinaryOperator::Multiply => match (decimal(left), decimal(right)) {
+                    (Some((a, b)), Some((c, d))) if b + d > 0 => of_digits(a + c, b + d),
+                    _ => number(arithmetic(left, right)),
+                },
                 _ => Type::Int,
             }
         }
@@ -66,14 +76,87 @@ fn of_form(expr: &Expr, names: Names<'_>) -> Result<Type> {
 /// A value of a type, for want of a better one.
 pub fn sample(ty: Type) -> Value {
     match ty {
-        Type::Int => Value::Int(0),
+        Type::Bool | Type::Int => Value::Int(0),
         Type::UInt => Value::UInt(0),
+        Type::Float => Value::Float(0.0),
         Type::Double => Value::Double(0.0),
-        Type::Text => Value::Text(String::new()),
+        Type::Decimal { scale, .. } => Value::Decimal(Decimal::new(0, scale)),
+        Type::Text | Type::Json => Value::Text(String::new()),
         Type::Bytes => Value::Bytes(bytes::Bytes::new()),
-        Type::DateTime => Value::DateTime(jiff::Timestamp::UNIX_EPOCH),
-        Type::Time => Value::Time(0),
+        Type::Date => Value::Date(Date::ZERO),
+        Type::Time(fraction) => Value::Time(Time::new(0, fraction)),
+        Type::DateTime(fraction) | Type::Timestamp(fraction) => {
+            Value::DateTime(DateTime::new(Timestamp::UNIX_EPOCH, fraction))
+        }
         Type::Null => Value::Null,
+    }
+}
+
+/// All digits of an exact number, and those behind the point.
+fn decimal(ty: Type) -> Option<(u8, u8)> {
+    match ty {
+        Type::Bool => Some((1, 0)),
+        Type::Int => Some((19, 0)),
+        Type::UInt => Some((20, 0)),
+        Type::Decimal { precision, scale } => Some((precision, scale)),
+        Type::Float
+        | Type::Double
+        | Type::Text
+        | Type::Json
+        | Type::Bytes
+        | Type::Date
+        | Type::Time(_)
+        | Type::DateTime(_)
+        | Type::Timestamp(_)
+        | Type::Null => None,
+    }
+}
+
+fn of_digits(precision: u8, scale: u8) -> Type {
+    Type::Decimal { precision: precision.min(MAX_PRECISION), scale: scale.min(MAX_SCALE) }
+}
+
+/// The type of a number made of one of this type.
+pub fn number(ty: Type) -> Type {
+    match ty {
+        Type::Bool => Type::Int,
+        Type::Int | Type::UInt | Type::Decimal { .. } => ty,
+        // Numbers such as 20261124054044.
+        Type::Date | Type::Time(0) | Type::DateTime(0) | Type::Timestamp(0) => Type::Int,
+        Type::Time(fraction) | Type::DateTime(fraction) | Type::Timestamp(fraction) => {
+            of_digits(14 + fraction, fraction)
+        }
+        Type::Float | Type::Double | Type::Text | Type::Json | Type::Bytes | Type::Null => {
+            Type::Double
+        }
+    }
+}
+
+/// The type of a sum, a difference or a remainder.
+fn arithmetic(a: Type, b: Type) -> Type {
+    match (number(a), number(b)) {
+        // NULL has no type of its own.
+        _ if a == Type::Null || b == Type::Null => number(merge(a, b)),
+        (Type::UInt, Type::Int) | (Type::Int, Type::UInt) => Type::UInt,
+        (a, b) => merge(a, b),
+    }
+}
+
+/// The type of `SUM`.
+pub fn sum(ty: Type) -> Type {
+    match decimal(number(ty)) {
+        Some((precision, scale)) => of_digits(precision.saturating_add(22), scale),
+        None => Type::Double,
+    }
+}
+
+/// The type of a division.
+pub fn quotient(a: Type, b: Type) -> Type {
+    match (decimal(number(a)), decimal(number(b))) {
+        (Some((precision, scale)), Some((_, other))) => {
+            of_digits(precision.saturating_add(4).saturating_add(other), scale.saturating_add(4))
+        }
+        _ => Type::Double,
     }
 }
 
@@ -82,24 +165,51 @@ pub fn merge(a: Type, b: Type) -> Type {
     match (a, b) {
         (a, b) if a == b => a,
         (Type::Null, other) | (other, Type::Null) => other,
-        (Type::Int | Type::UInt, Type::Int | Type::UInt) => Type::Int,
-        (Type::Int | Type::UInt | Type::Double, Type::Int | Type::UInt | Type::Double) => {
-            Type::Double
+        (Type::Bool, Type::Int) | (Type::Int, Type::Bool) => Type::Int,
+        (Type::Bool, Type::UInt) | (Type::UInt, Type::Bool) => Type::UInt,
+        (Type::Time(a), Type::Time(b)) => Type::Time(a.max(b)),
+        (Type::Timestamp(a), Type::Timestamp(b)) => Type::Timestamp(a.max(b)),
+        (Type::DateTime(a) | Type::Timestamp(a), Type::DateTime(b) | Type::Timestamp(b)) => {
+            Type::DateTime(a.max(b))
         }
-        (_, _) => Type::Text,
+        (Type::Date, Type::DateTime(a) | Type::Timestamp(a))
+        | (Type::DateTime(a) | Type::Timestamp(a), Type::Date) => Type::DateTime(a),
+        (a, b) => match (decimal(a), decimal(b)) {
+            (Some((p, s)), Some((q, t))) => of_digits((p - s).max(q - t) + s.max(t), s.max(t)),
+            _ if is_number(a) && is_number(b) => Type::Double,
+            _ => Type::Text,
+        },
     }
+}
+
+fn is_number(ty: Type) -> bool {
+    matches!(ty, Type::Float | Type::Double) || decimal(ty).is_some()
 }
 
 /// The type that `CAST` and `CONVERT` name.
 pub fn of_cast(to: &DataType) -> Option<Type> {
     let name = to.to_string().to_ascii_uppercase();
     let word: String = name.chars().take_while(char::is_ascii_alphabetic).collect();
+    let digits: Vec<u8> = name
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect();
+    let fraction = digits.first().copied().unwrap_or(0).min(MAX_FRACTION);
     Some(match word.as_str() {
-        "CHAR" | "CHARACTER" | "VARCHAR" | "NCHAR" | "TEXT" | "JSON" => Type::Text,
+        "CHAR" | "CHARACTER" | "VARCHAR" | "NCHAR" | "TEXT" => Type::Text,
+        "JSON" => Type::Json,
         "SIGNED" | "INT" | "INTEGER" | "BIGINT" | "YEAR" => Type::Int,
         "UNSIGNED" => Type::UInt,
-        "DECIMAL" | "DOUBLE" | "FLOAT" | "REAL" | "NUMERIC" => Type::Double,
-        "DATETIME" | "TIMESTAMP" => Type::DateTime,
+        "DECIMAL" | "NUMERIC" | "DEC" => match digits.as_slice() {
+            [precision, scale, ..] => of_digits(*precision, *scale),
+            [precision] => of_digits(*precision, 0),
+            [] => of_digits(10, 0),
+        },
+        "FLOAT" => Type::Float,
+        "DOUBLE" | "REAL" => Type::Double,
+        "DATE" => Type::Date,
+        "TIME" => Type::Time(fraction),
+        "DATETIME" | "TIMESTAMP" => Type::DateTime(fraction),
         "BINARY" => Type::Bytes,
         _ => return None,
     })
@@ -109,20 +219,105 @@ pub fn of_cast(to: &DataType) -> Option<Type> {
 pub fn convert(value: Value, to: Type) -> Value {
     match (to, value) {
         (_, Value::Null) => Value::Null,
-        (Type::Int | Type::UInt, value @ (Value::Int(_) | Value::UInt(_))) => value,
-        (Type::Int | Type::UInt, value) => as_number(&value).map_or(Value::Null, to_int),
+        (Type::Bool, value) => truth(&value).map_or(Value::Null, boolean),
+        (Type::Int, value) => to_signed(&value),
+        (Type::UInt, value) => to_unsigned(&value),
+        (Type::Float, Value::Float(number)) => Value::Float(number),
+        (Type::Float, value) => value.to_string().parse().map_or(Value::Null, Value::Float),
         (Type::Double, value) => as_number(&value).map_or(Value::Null, Value::Double),
-        (Type::Text, Value::Bytes(bytes)) => {
+        (Type::Decimal { precision, scale }, value) => to_decimal(&value, precision, scale),
+        (Type::Text | Type::Json, Value::Bytes(bytes)) => {
             Value::Text(String::from_utf8_lossy(&bytes).into_owned())
         }
-        (Type::Text, value) => Value::Text(value.to_string()),
+        (Type::Text | Type::Json, value) => Value::Text(value.to_string()),
         (Type::Bytes, Value::Bytes(bytes)) => Value::Bytes(bytes),
         (Type::Bytes, value) => Value::Bytes(value.to_string().into_bytes().into()),
-        (Type::DateTime, value @ Value::DateTime(_)) => value,
-        (Type::DateTime, value) => times::parse_datetime(&value.to_string()),
-        (Type::Time, value @ Value::Time(_)) => value,
-        (Type::Time, value) => times::parse_time(&value.to_string()),
+        (Type::Date, Value::Date(day)) => Value::Date(day),
+        (Type::Date, value) => match times::to_moment(&value) {
+            Some(moment) => Value::Date(moment.to_zoned(TimeZone::UTC).date()),
+            None => Value::Null,
+        },
+        (Type::DateTime(fraction) | Type::Timestamp(fraction), value) => {
+            let moment = times::to_moment(&value).and_then(|at| times::rounded(at, fraction));
+            moment.map_or(Value::Null, |at| Value::DateTime(DateTime::new(at, fraction)))
+        }
+        (Type::Time(fraction), value) => {
+            let micros =
+                times::to_micros(&value).map(|micros| times::rounded_micros(micros, fraction));
+            micros.map_or(Value::Null, |micros| Value::Time(Time::new(micros, fraction)))
+        }
         (Type::Null, value) => value,
+    }
+}
+
+fn to_signed(value: &Value) -> Value {
+    match value {
+        Value::Int(number) => Value::Int(*number),
+        Value::UInt(number) => Value::Int(i64::from_ne_bytes(number.to_ne_bytes())),
+        Value::Text(_) | Value::Bytes(_) => {
+            as_number(value).map_or(Value::Null, |n| to_int(n.trunc()))
+        }
+        Value::Null
+        | Value::Float(_)
+        | Value::Double(_)
+        | Value::Decimal(_)
+        | Value::Date(_)
+        | Value::DateTime(_)
+        | Value::Time(_) => match exact(value).and_then(|number| number.with_scale(0)) {
+            Some(number) => number.to_string().parse().map_or(Value::Null, Value::Int),
+            None => as_number(value).map_or(Value::Null, to_int),
+        },
+    }
+}
+
+/// Of a negative number its two's complement, as in MySQL.
+fn to_unsigned(value: &Value) -> Value {
+    let text = match exact(value).and_then(|number| number.with_scale(0)) {
+        Some(number) => number.to_string(),
+        None => as_number(value).map_or_else(String::new, |number| format!("{number:.0}")),
+    };
+    match (text.parse::<u64>(), text.parse::<i64>()) {
+        (Ok(number), _) => Value::UInt(number),
+        (_, Ok(number)) => Value::UInt(u64::from_ne_bytes(number.to_ne_bytes())),
+        _ => Value::Null,
+    }
+}
+
+/// Rounded to the scale; what is too large becomes the largest, as in MySQL.
+fn to_decimal(value: &Value, precision: u8, scale: u8) -> Value {
+    let exactly = match (exact(value), value) {
+        (Some(number), _) => Some(number),
+        (None, Value::Text(text)) => Decimal::parse(text.trim()),
+        (None, _) => None,
+    };
+    let number = exactly.or_else(|| {
+        as_number(value).and_then(|number| {
+            Decimal::parse(&format!("{number:.digits$}", digits = usize::from(scale)))
+        })
+    });
+    let Some(number) = number.and_then(|number| number.with_scale(scale)) else {
+        return Value::Null;
+    };
+    if number.precision() <= precision {
+        return Value::Decimal(number);
+    }
+    let sign = if number.to_string().starts_with('-') { "-" } else { "" };
+    let nines = |digits: u8| "9".repeat(usize::from(digits));
+    let largest = format!("{sign}{}.{}", nines(precision.saturating_sub(scale)), nines(scale));
+    Decimal::parse(&largest).map_or(Value::Null, Value::Decimal)
+}
+
+/// Whether a column of the one type can show a value of the other as it is.
+fn fits(column: Type, value: Type) -> bool {
+    match (column, value) {
+        (_, Type::Null) | (Type::Bool | Type::Int | Type::UInt, Type::Int | Type::UInt) => true,
+        (Type::Json, Type::Text) => true,
+        (
+            Type::Decimal { precision, scale },
+            Type::Decimal { precision: digits, scale: behind },
+        ) => scale == behind && digits <= precision,
+        (Type::Timestamp(shown), Type::DateTime(has)) => shown == has,
+        (column, value) => column == value,
     }
 }
 
@@ -130,17 +325,11 @@ pub fn convert(value: Value, to: Type) -> Value {
 /// become what holds them all.
 pub fn fit(columns: &mut [Column], rows: &mut [Row]) {
     for (index, column) in columns.iter_mut().enumerate() {
-        let values = rows.iter().filter_map(|row| row.get(index));
-        let fits = |ty: Type| {
-            matches!(
-                (column.ty, ty),
-                (_, Type::Null) | (Type::Int | Type::UInt, Type::Int | Type::UInt)
-            ) || column.ty == ty
-        };
-        let wanted = values.map(Value::ty).filter(|ty| !fits(*ty)).fold(column.ty, merge);
-        if wanted == column.ty
-            && !rows.iter().any(|row| row.get(index).is_some_and(|v| !fits(v.ty())))
-        {
+        let values = rows.iter().filter_map(|row| row.get(index)).map(Value::ty);
+        let wanted = values.filter(|ty| !fits(column.ty, *ty)).fold(column.ty, merge);
+        let all_fit =
+            rows.iter().filter_map(|row| row.get(index)).all(|value| fits(column.ty, value.ty()));
+        if wanted == column.ty && all_fit {
             continue;
         }
         column.ty = wanted;
@@ -177,10 +366,10 @@ mod tests {
     fn values_become_others_or_null() {
         let text = |text: &str| Value::Text(text.to_owned());
         assert_eq!(convert(text("12 apples"), Type::Int), Value::Int(12));
-        assert_eq!(convert(text("x"), Type::DateTime), Value::Null);
-        assert_eq!(convert(Value::Time(-5400), Type::Text), text("-01:30:00"));
-        assert_eq!(convert(text("-01:30:00"), Type::Time), Value::Time(-5400));
-        let moment = convert(text("2026-11-24 05:06:07"), Type::DateTime);
+        assert_eq!(convert(text("x"), Type::DateTime(0)), Value::Null);
+        assert_eq!(convert(Value::Time(Time::of_seconds(-5400)), Type::Text), text("-01:30:00"));
+        assert_eq!(convert(text("-01:30:00"), Type::Time(0)), Value::Time(Time::of_seconds(-5400)));
+        let moment = convert(text("2026-11-24 05:06:07"), Type::DateTime(3));
         assert_eq!(convert(moment, Type::Text), text("2026-11-24 05:06:07.000"));
     }
 }

@@ -641,7 +641,6 @@ fn column_row(schema: &str, table: &str, place: u64, column: &Column) -> Row {
     let ty = TypeName::of(column.ty);
     let is_text = matches!(column.ty, Type::Text | Type::Null);
     let octets = ty.characters.map(|characters| if is_text { characters * 4 } else { characters });
-    let scale = matches!(column.ty, Type::Int | Type::UInt).then_some(0);
     vec![
         CATALOG.into(),
         schema.into(),
@@ -654,7 +653,7 @@ fn column_row(schema: &str, table: &str, place: u64, column: &Column) -> Row {
         ty.characters.into(),
         octets.into(),
         ty.precision.into(),
-        scale.into(),
+        ty.scale.into(),
         ty.fraction.into(),
         is_text.then_some("utf8mb4").into(),
         is_text.then_some(COLLATION).into(),
@@ -769,7 +768,7 @@ fn stage_as_table(listed: &Listed) -> Row {
     let name = name_of(listed);
     let (engine, created, comment) = match listed {
         Listed::Stage(stage) => {
-            (Some("STAGE"), Value::DateTime(stage.created_at), stage.comment.clone())
+            (Some("STAGE"), Value::moment(stage.created_at), stage.comment.clone())
         }
         Listed::Damaged { why, .. } => (None, Value::Null, why.clone()),
     };

@@ -59,7 +59,7 @@ const fn int_or_null(name: &'static str) -> Col {
 }
 
 const fn moment_or_null(name: &'static str) -> Col {
-    Col(name, Type::DateTime, true)
+    Col(name, Type::MOMENT, true)
 }
 
 /// The databases that describe the server, each with its tables.
@@ -321,11 +321,13 @@ pub struct TypeName {
     /// `varchar`
     pub data_type: &'static str,
     /// `varchar(1024)`
-    pub column_type: &'static str,
+    pub column_type: String,
     /// The most characters.
     pub characters: Option<u64>,
     /// The digits of a number.
     pub precision: Option<u64>,
+    /// Those of them behind the point, of an exact number.
+    pub scale: Option<u64>,
     /// The digits of a moment's fraction.
     pub fraction: Option<u64>,
 }
@@ -333,25 +335,50 @@ pub struct TypeName {
 impl TypeName {
     /// Of a type.
     pub fn of(ty: Type) -> TypeName {
-        let named = |data_type, column_type| TypeName {
+        let named = |data_type: &'static str, column_type: &str| TypeName {
             data_type,
-            column_type,
+            column_type: column_type.to_owned(),
             characters: None,
             precision: None,
+            scale: None,
             fraction: None,
         };
+        let timed = |data_type: &'static str, fraction: u8| {
+            let column_type = match fraction {
+                0 => data_type.to_owned(),
+                digits => format!("{data_type}({digits})"),
+            };
+            TypeName { fraction: Some(u64::from(fraction)), ..named(data_type, &column_type) }
+        };
         match ty {
-            Type::Int => TypeName { precision: Some(19), ..named("bigint", "bigint") },
-            Type::UInt => TypeName { precision: Some(20), ..named("bigint", "bigint unsigned") },
+            Type::Bool => {
+                TypeName { precision: Some(3), scale: Some(0), ..named("tinyint", "tinyint(1)") }
+            }
+            Type::Int => {
+                TypeName { precision: Some(19), scale: Some(0), ..named("bigint", "bigint") }
+            }
+            Type::UInt => {
+                let named = named("bigint", "bigint unsigned");
+                TypeName { precision: Some(20), scale: Some(0), ..named }
+            }
+            Type::Float => TypeName { precision: Some(12), ..named("float", "float") },
             Type::Double => TypeName { precision: Some(22), ..named("double", "double") },
+            Type::Decimal { precision, scale } => TypeName {
+                precision: Some(u64::from(precision)),
+                scale: Some(u64::from(scale)),
+                ..named("decimal", &format!("decimal({precision},{scale})"))
+            },
             Type::Text | Type::Null => {
                 TypeName { characters: Some(1024), ..named("varchar", "varchar(1024)") }
             }
+            Type::Json => named("json", "json"),
             Type::Bytes => {
                 TypeName { characters: Some(4_294_967_295), ..named("longblob", "longblob") }
             }
-            Type::DateTime => TypeName { fraction: Some(3), ..named("datetime", "datetime(3)") },
-            Type::Time => TypeName { fraction: Some(0), ..named("time", "time") },
+            Type::Date => named("date", "date"),
+            Type::Time(fraction) => timed("time", fraction),
+            Type::DateTime(fraction) => timed("datetime", fraction),
+            Type::Timestamp(fraction) => timed("timestamp", fraction),
         }
     }
 }

@@ -205,10 +205,15 @@ impl Variable {
                 Value::Int(number) if number >= 0 => Ok(Value::Double(wide(number.unsigned_abs()))),
                 Value::UInt(number) => Ok(Value::Double(wide(number))),
                 Value::Double(number) if number >= 0.0 => Ok(value),
-                Value::Int(_) | Value::Double(_) => Err(self.wrong(&value)),
+                Value::Decimal(number) if number.to_f64() >= 0.0 => {
+                    Ok(Value::Double(number.to_f64()))
+                }
+                Value::Int(_) | Value::Double(_) | Value::Decimal(_) => Err(self.wrong(&value)),
                 Value::Null
+                | Value::Float(_)
                 | Value::Text(_)
                 | Value::Bytes(_)
+                | Value::Date(_)
                 | Value::DateTime(_)
                 | Value::Time(_) => Err(self.wrong_type()),
             },
@@ -235,16 +240,22 @@ impl Variable {
 
     fn text(&self, value: &Value) -> Result<String> {
         match value {
-            Value::Text(_) | Value::Bytes(_) | Value::DateTime(_) | Value::Time(_) => {
-                Ok(value.to_string())
-            }
+            Value::Text(_)
+            | Value::Bytes(_)
+            | Value::Date(_)
+            | Value::DateTime(_)
+            | Value::Time(_) => Ok(value.to_string()),
             Value::Null => Err(self.wrong(value)),
-            Value::Int(_) | Value::UInt(_) | Value::Double(_) => Err(self.wrong_type()),
+            Value::Int(_)
+            | Value::UInt(_)
+            | Value::Float(_)
+            | Value::Double(_)
+            | Value::Decimal(_) => Err(self.wrong_type()),
         }
     }
 
     fn flag(&self, value: &Value) -> Result<Value> {
-        if let Value::Double(_) = value {
+        if let Value::Float(_) | Value::Double(_) | Value::Decimal(_) = value {
             return Err(self.wrong_type());
         }
         match value.to_string().to_ascii_uppercase().as_str() {
@@ -259,9 +270,12 @@ impl Variable {
             Value::Int(number) => u64::try_from(*number).unwrap_or(0),
             Value::UInt(number) => *number,
             Value::Null
+            | Value::Float(_)
             | Value::Double(_)
+            | Value::Decimal(_)
             | Value::Text(_)
             | Value::Bytes(_)
+            | Value::Date(_)
             | Value::DateTime(_)
             | Value::Time(_) => return Err(self.wrong_type()),
         };
@@ -272,10 +286,13 @@ impl Variable {
         let found = match value {
             Value::Int(number) => usize::try_from(*number).ok().and_then(|n| allowed.get(n)),
             Value::UInt(number) => usize::try_from(*number).ok().and_then(|n| allowed.get(n)),
-            Value::Double(_) => return Err(self.wrong_type()),
+            Value::Float(_) | Value::Double(_) | Value::Decimal(_) => {
+                return Err(self.wrong_type());
+            }
             Value::Null
             | Value::Text(_)
             | Value::Bytes(_)
+            | Value::Date(_)
             | Value::DateTime(_)
             | Value::Time(_) => {
                 let text = value.to_string();
@@ -290,9 +307,15 @@ impl Variable {
         let bits = match value {
             Value::Int(number) => u64::try_from(*number).map_err(|_| self.wrong(value))?,
             Value::UInt(number) => *number,
-            Value::Double(_) => return Err(self.wrong_type()),
+            Value::Float(_) | Value::Double(_) | Value::Decimal(_) => {
+                return Err(self.wrong_type());
+            }
             Value::Null => return Err(self.wrong(value)),
-            Value::Text(_) | Value::Bytes(_) | Value::DateTime(_) | Value::Time(_) => {
+            Value::Text(_)
+            | Value::Bytes(_)
+            | Value::Date(_)
+            | Value::DateTime(_)
+            | Value::Time(_) => {
                 let mut bits = 0;
                 let text = value.to_string();
                 for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {

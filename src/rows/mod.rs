@@ -5,28 +5,56 @@ use std::fmt;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
+use jiff::civil::Date;
 
+pub mod decimal;
+pub mod moment;
+
+use self::decimal::Decimal;
+use self::moment::{DateTime, Time};
 use crate::error::Result;
 
 /// The type of a column, in MySQL's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
+    /// `TINYINT(1)`: true or false, as the numbers 1 and 0.
+    Bool,
     /// `BIGINT`
     Int,
     /// `BIGINT UNSIGNED`
     UInt,
+    /// `FLOAT`
+    Float,
     /// `DOUBLE`
     Double,
+    /// `DECIMAL(precision, scale)`
+    Decimal {
+        /// All digits.
+        precision: u8,
+        /// Those behind the point.
+        scale: u8,
+    },
     /// `VARCHAR` in utf8mb4
     Text,
+    /// `JSON`: a text
+    Json,
     /// `LONGBLOB`
     Bytes,
-    /// `DATETIME(3)`, in UTC
-    DateTime,
-    /// `TIME`
-    Time,
+    /// `DATE`
+    Date,
+    /// `TIME`, with this many digits of a second
+    Time(u8),
+    /// `DATETIME`, with this many digits of a second
+    DateTime(u8),
+    /// `TIMESTAMP`: on the wire it has a type of its own
+    Timestamp(u8),
     /// The type of `NULL` in an expression.
     Null,
+}
+
+impl Type {
+    /// What the server itself shows moments with: `DATETIME(3)`, in UTC.
+    pub const MOMENT: Type = Type::DateTime(3);
 }
 
 /// One column of a result set.
@@ -61,16 +89,22 @@ pub enum Value {
     Int(i64),
     /// An unsigned number.
     UInt(u64),
+    /// A floating point number of 32 bits.
+    Float(f32),
     /// A floating point number.
     Double(f64),
+    /// An exact number.
+    Decimal(Decimal),
     /// A text.
     Text(String),
     /// Bytes that need not be a text.
     Bytes(Bytes),
-    /// A moment, shown in UTC with milliseconds.
-    DateTime(Timestamp),
-    /// A span of time in seconds, which may be negative.
-    Time(i64),
+    /// A day.
+    Date(Date),
+    /// A span of time.
+    Time(Time),
+    /// A moment.
+    DateTime(DateTime),
 }
 
 impl Value {
@@ -80,12 +114,22 @@ impl Value {
             Value::Null => Type::Null,
             Value::Int(_) => Type::Int,
             Value::UInt(_) => Type::UInt,
+            Value::Float(_) => Type::Float,
             Value::Double(_) => Type::Double,
+            Value::Decimal(number) => {
+                Type::Decimal { precision: number.precision(), scale: number.scale() }
+            }
             Value::Text(_) => Type::Text,
             Value::Bytes(_) => Type::Bytes,
-            Value::DateTime(_) => Type::DateTime,
-            Value::Time(_) => Type::Time,
+            Value::Date(_) => Type::Date,
+            Value::Time(time) => Type::Time(time.fraction),
+            Value::DateTime(moment) => Type::DateTime(moment.fraction),
         }
+    }
+
+    /// A moment as the server itself shows them: see [`Type::MOMENT`].
+    pub fn moment(at: Timestamp) -> Value {
+        Value::DateTime(DateTime::new(at, 3))
     }
 }
 
@@ -120,18 +164,28 @@ impl fmt::Display for Value {
             Value::Null => f.write_str("NULL"),
             Value::Int(number) => write!(f, "{number}"),
             Value::UInt(number) => write!(f, "{number}"),
-            Value::Double(number) => write!(f, "{number}"),
+            Value::Float(number) => write_float(f, f64::from(*number), number),
+            Value::Double(number) => write_float(f, *number, number),
+            Value::Decimal(number) => write!(f, "{number}"),
             Value::Text(text) => f.write_str(text),
             Value::Bytes(bytes) => f.write_str(&String::from_utf8_lossy(bytes)),
-            Value::DateTime(moment) => write!(f, "{}", moment.strftime("%Y-%m-%d %H:%M:%S.%3f")),
-            Value::Time(seconds) => {
-                let sign = if *seconds < 0 { "-" } else { "" };
-                let all = seconds.unsigned_abs();
-                let (hours, minutes, seconds) = (all / 3600, all / 60 % 60, all % 60);
-                write!(f, "{sign}{hours:02}:{minutes:02}:{seconds:02}")
-            }
+            Value::Date(day) => write!(f, "{day}"),
+            Value::Time(time) => write!(f, "{time}"),
+            Value::DateTime(moment) => write!(f, "{moment}"),
         }
     }
+}
+
+/// Numbers that would be long are written with an exponent, as MySQL does: `1e20`, `1e-16`.
+fn write_float<T>(f: &mut fmt::Formatter<'_>, number: f64, shown: &T) -> fmt::Result
+where
+    T: fmt::Display + fmt::LowerExp,
+{
+    let size = number.abs();
+    if size != 0.0 && size.is_finite() && !(1e-15..1e15).contains(&size) {
+        return write!(f, "{shown:e}");
+    }
+    write!(f, "{shown}")
 }
 
 /// One row: a value a column.
