@@ -408,6 +408,58 @@ pub enum Error {
         /// The value.
         value: String,
     },
+    /// No table of `information_schema` has this name.
+    UnknownView {
+        /// The name.
+        name: String,
+    },
+    /// `t.*` of a table that is not in the query.
+    UnlistedTable {
+        /// The name.
+        name: String,
+    },
+    /// `*` where there is no table.
+    NoTables,
+    /// `DROP DATABASE` of one that is not there.
+    CantDropDatabase {
+        /// The name.
+        name: String,
+    },
+    /// More digits of a second than there are.
+    TooPrecise {
+        /// The function.
+        name: String,
+        /// How many.
+        digits: u64,
+    },
+    /// A procedure or function; there are none.
+    UnknownRoutine {
+        /// `PROCEDURE` or `FUNCTION`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A trigger; there are none.
+    UnknownTrigger,
+    /// An event; there are none.
+    UnknownEvent {
+        /// The name.
+        name: String,
+    },
+    /// `EXECUTE` of a statement that was never prepared by its name.
+    UnknownHandler {
+        /// The name.
+        name: String,
+        /// `EXECUTE` or `DEALLOCATE PREPARE`.
+        given_to: &'static str,
+    },
+    /// A storage engine that is not there.
+    UnknownEngine {
+        /// The name.
+        name: String,
+    },
+    /// What only a server with a binary log can tell.
+    NoBinaryLog,
     /// A function that does not exist.
     UnknownFunction {
         /// The name.
@@ -660,6 +712,25 @@ impl fmt::Display for Error {
             }
             Error::OutOfRange { ty, what } => write!(f, "{ty} value is out of range in '{what}'"),
             Error::BadLiteral { what, value } => write!(f, "Incorrect {what} value: {value}"),
+            Error::UnknownView { name } => {
+                write!(f, "Unknown table '{name}' in information_schema")
+            }
+            Error::UnlistedTable { name } => write!(f, "Unknown table '{name}'"),
+            Error::NoTables => f.write_str("No tables used"),
+            Error::CantDropDatabase { name } => {
+                write!(f, "Can't drop database '{name}'; database doesn't exist")
+            }
+            Error::TooPrecise { name, digits } => {
+                write!(f, "Too-big precision {digits} specified for '{name}'. Maximum is 6.")
+            }
+            Error::UnknownRoutine { what, name } => write!(f, "{what} {name} does not exist"),
+            Error::UnknownTrigger => f.write_str("Trigger does not exist"),
+            Error::UnknownEvent { name } => write!(f, "Unknown event '{name}'"),
+            Error::UnknownHandler { name, given_to } => {
+                write!(f, "Unknown prepared statement handler ({name}) given to {given_to}")
+            }
+            Error::UnknownEngine { name } => write!(f, "Unknown storage engine '{name}'"),
+            Error::NoBinaryLog => f.write_str("You are not using binary logging"),
             Error::UnknownFunction { name } => write!(f, "FUNCTION {name} does not exist"),
             Error::NotPreparable => {
                 f.write_str("This command is not supported in the prepared statement protocol yet")
@@ -706,7 +777,7 @@ impl Error {
             Error::StageExists { .. } => code(1050, "42S01"),
             Error::UnknownDatabase { .. } => code(1049, "42000"),
             Error::DatabaseExists { .. } => code(1007, "HY000"),
-            Error::ProtectedDatabase { .. } => code(3552, "HY000"),
+            Error::ProtectedDatabase { .. } => code(1044, "42000"),
             Error::BadName { .. } => code(1103, "42000"),
             Error::NameTooLong { .. } => code(1059, "42000"),
             Error::BadPath { .. } | Error::BadValue { .. } | Error::BadUrl { .. } => {
@@ -759,6 +830,17 @@ impl Error {
             Error::DifferentColumns => code(1222, "21000"),
             Error::OutOfRange { .. } => code(1690, "22003"),
             Error::BadLiteral { .. } => code(1525, "HY000"),
+            Error::UnknownView { .. } => code(1109, "42S02"),
+            Error::UnlistedTable { .. } => code(1051, "42S02"),
+            Error::NoTables => code(1096, "HY000"),
+            Error::CantDropDatabase { .. } => code(1008, "HY000"),
+            Error::TooPrecise { .. } => code(1426, "42000"),
+            Error::UnknownRoutine { .. } => code(1305, "42000"),
+            Error::UnknownTrigger => code(1360, "HY000"),
+            Error::UnknownEvent { .. } => code(1539, "HY000"),
+            Error::UnknownHandler { .. } => code(1243, "HY000"),
+            Error::UnknownEngine { .. } => code(1286, "42000"),
+            Error::NoBinaryLog => code(1381, "HY000"),
             Error::UnknownFunction { .. } => code(1305, "42000"),
             Error::NotPreparable => code(1295, "HY000"),
             Error::UnknownPrepared { .. } => code(1243, "HY000"),
@@ -792,6 +874,10 @@ impl Error {
                 Some("CREATE OR REPLACE STAGE replaces it, IF NOT EXISTS keeps it".to_owned())
             }
             Error::UnknownDatabase { .. } => Some("SHOW DATABASES lists what exists".to_owned()),
+            Error::UnknownRoutine { what, .. } => {
+                (*what == "PROCEDURE").then(|| "CALL STAGE_PUT is the only one".to_owned())
+            }
+            Error::NoTables => Some("LIST @stage shows the files of a stage".to_owned()),
             Error::BadPath { .. } => Some(
                 "a path is made of names with single '/' between them, as in @lake/2024/a.csv"
                     .to_owned(),
@@ -890,6 +976,15 @@ impl Error {
             | Error::DifferentColumns
             | Error::OutOfRange { .. }
             | Error::BadLiteral { .. }
+            | Error::UnknownView { .. }
+            | Error::UnlistedTable { .. }
+            | Error::CantDropDatabase { .. }
+            | Error::TooPrecise { .. }
+            | Error::UnknownTrigger
+            | Error::UnknownEvent { .. }
+            | Error::UnknownHandler { .. }
+            | Error::NoBinaryLog
+            | Error::UnknownEngine { .. }
             | Error::UnknownFunction { .. }
             | Error::NotPreparable
             | Error::UnknownPrepared { .. }

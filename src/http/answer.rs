@@ -93,6 +93,11 @@ fn status(error: &Error) -> StatusCode {
         | Error::DifferentColumns
         | Error::OutOfRange { .. }
         | Error::BadLiteral { .. }
+        | Error::NoTables
+        | Error::TooPrecise { .. }
+        | Error::UnknownHandler { .. }
+        | Error::NoBinaryLog
+        | Error::UnknownEngine { .. }
         | Error::UnknownFunction { .. }
         | Error::NotPreparable
         | Error::UnknownPrepared { .. }
@@ -116,6 +121,12 @@ fn status(error: &Error) -> StatusCode {
         Error::UnknownStage { .. }
         | Error::UnknownDatabase { .. }
         | Error::UnknownTable { .. }
+        | Error::UnknownView { .. }
+        | Error::UnlistedTable { .. }
+        | Error::CantDropDatabase { .. }
+        | Error::UnknownRoutine { .. }
+        | Error::UnknownTrigger
+        | Error::UnknownEvent { .. }
         | Error::UnknownConnection { .. }
         | Error::NoSuchGrant { .. }
         | Error::UnknownFile { .. } => StatusCode::NOT_FOUND,

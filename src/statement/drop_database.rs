@@ -53,6 +53,7 @@ impl DropDatabase {
             Err(error @ Error::UnknownDatabase { .. }) if self.if_exists => {
                 Ok(Outcome::done_with(error.to_string()))
             }
+            Err(Error::UnknownDatabase { name }) => Err(Error::CantDropDatabase { name }),
             Err(error) => Err(error),
         }
     }

@@ -8,9 +8,10 @@ use crate::error::{Error, Result};
 use crate::sql::Span;
 use crate::sql::cursor::{Cursor, excerpt};
 use crate::sql::dialect::{self, StageDialect};
+use crate::sql::name::QualifiedName;
 use crate::sql::scan::Scan;
 use crate::statement::select::Select;
-use crate::statement::{Statement, kill, set, show, transaction, unknown};
+use crate::statement::{Statement, begins, kill, set, show, transaction, unknown};
 
 /// Words that a query begins with.
 const QUERIES: &[&str] = &["SELECT", "WITH", "TABLE", "VALUES"];
@@ -23,11 +24,16 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
         "SHOW" => return show::parse(scan),
         "DESC" | "DESCRIBE" | "EXPLAIN" => return show::parse_describe(scan),
         "KILL" => return kill::parse(scan),
+        "CALL" | "EXECUTE" | "DEALLOCATE" => return Err(absent(scan)?),
         _ if transaction::LEADS.contains(&first) => return transaction::parse(scan),
         _ => {}
     }
     if first.is_empty() && Cursor::from_scan(scan.statement, scan)?.at_end() {
         return Err(Error::EmptyQuery);
+    }
+    if let Some((lead, hint)) = NOT_HERE.iter().find(|(lead, _)| begins(&scan.words, lead)) {
+        let hint = (!hint.is_empty()).then(|| (*hint).to_owned());
+        return Err(Error::Unsupported { what: (*lead).to_owned(), hint });
     }
     // `(SELECT 1)` begins with no word.
     if !QUERIES.contains(&first) && !scan.masked.trim_start().starts_with('(') {
@@ -51,6 +57,66 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
         return Ok(Statement::Select(Box::new(Select { query: *query, texts })));
     }
     Err(unknown(scan))
+}
+
+/// Statements of MySQL's that are understood so far, each with what to do instead.
+const NOT_HERE: &[(&str, &str)] = &[
+    ("INSERT", FILES),
+    ("REPLACE", FILES),
+    ("UPDATE", FILES),
+    ("DELETE", "files are removed by REMOVE @stage"),
+    ("TRUNCATE", "files are removed by REMOVE @stage"),
+    ("CREATE TABLE", STAGES),
+    ("CREATE TEMPORARY TABLE", STAGES),
+    ("CREATE LOCAL TEMPORARY TABLE", STAGES),
+    ("CREATE VIEW", ""),
+    ("CREATE OR REPLACE VIEW", ""),
+    ("CREATE INDEX", ""),
+    ("CREATE UNIQUE INDEX", ""),
+    ("CREATE PROCEDURE", ""),
+    ("CREATE FUNCTION", ""),
+    ("CREATE TRIGGER", ""),
+    ("CREATE EVENT", ""),
+    ("ALTER TABLE", "stages are changed by ALTER STAGE"),
+    ("ALTER DATABASE", ""),
+    ("ALTER VIEW", ""),
+    ("DROP TABLE", "stages are dropped by DROP STAGE"),
+    ("DROP TEMPORARY TABLE", "stages are dropped by DROP STAGE"),
+    ("DROP VIEW", ""),
+    ("DROP INDEX", ""),
+    ("DROP PROCEDURE", ""),
+    ("DROP FUNCTION", ""),
+    ("DROP TRIGGER", ""),
+    ("DROP EVENT", ""),
+    ("RENAME TABLE", "stages are renamed by ALTER STAGE ... RENAME TO"),
+    ("ANALYZE", ""),
+    ("CHECK", ""),
+    ("CHECKSUM", ""),
+    ("FLUSH", ""),
+    ("HANDLER", ""),
+    ("OPTIMIZE", ""),
+    ("PREPARE", "drivers prepare statements by the protocol"),
+    ("REPAIR", ""),
+    ("XA", ""),
+];
+
+const FILES: &str = "stages are filled by PUT";
+const STAGES: &str = "CREATE STAGE makes a place for files";
+
+/// The error for a procedure, or a statement that was prepared by its name: there are none.
+fn absent(scan: &Scan<'_>) -> Result<Error> {
+    let mut cursor = Cursor::from_scan(scan.statement, scan)?;
+    if cursor.eat("CALL") {
+        let name = QualifiedName::parse(&mut cursor)?.name;
+        return Ok(Error::UnknownRoutine { what: "PROCEDURE", name });
+    }
+    let execute = cursor.eat("EXECUTE");
+    if !execute {
+        cursor.expect("DEALLOCATE")?;
+        cursor.expect("PREPARE")?;
+    }
+    let given_to = if execute { "EXECUTE" } else { "DEALLOCATE PREPARE" };
+    Ok(Error::UnknownHandler { name: cursor.name("the name of a statement")?, given_to })
 }
 
 /// `sqlparser` says "Expected: x, found: y at Line: 1, Column: 8"; this is our form of it.

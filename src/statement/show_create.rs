@@ -35,7 +35,32 @@ pub enum ShowCreate {
         /// Whether to show `IF NOT EXISTS`.
         if_not_exists: bool,
     },
+    /// Of a kind of thing that MySQL has and this server has not.
+    Absent(Absent, QualifiedName),
 }
+
+/// What there is none of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// `EVENT`
+    Event,
+    /// `FUNCTION`
+    Function,
+    /// `PROCEDURE`
+    Procedure,
+    /// `TRIGGER`
+    Trigger,
+    /// `VIEW`
+    View,
+}
+
+const ABSENT: &[(&str, Absent)] = &[
+    ("EVENT", Absent::Event),
+    ("FUNCTION", Absent::Function),
+    ("PROCEDURE", Absent::Procedure),
+    ("TRIGGER", Absent::Trigger),
+    ("VIEW", Absent::View),
+];
 
 impl ShowCreate {
     /// Reads what follows `SHOW CREATE`.
@@ -45,6 +70,8 @@ impl ShowCreate {
         } else if cursor.eat("DATABASE") || cursor.eat("SCHEMA") {
             let if_not_exists = cursor.eat_all(&["IF", "NOT", "EXISTS"]);
             ShowCreate::Database { name: cursor.name("a database")?, if_not_exists }
+        } else if let Some((_, absent)) = ABSENT.iter().find(|(word, _)| cursor.eat(word)) {
+            ShowCreate::Absent(*absent, QualifiedName::parse(cursor)?)
         } else {
             return Err(cursor.expected("STAGE, TABLE or DATABASE"));
         };
@@ -57,6 +84,7 @@ impl ShowCreate {
         let what = match self {
             ShowCreate::Table(_) => "Table",
             ShowCreate::Database { .. } => "Database",
+            ShowCreate::Absent(..) => return Vec::new(),
         };
         vec![Column::new(what, Type::Text), Column::new(format!("Create {what}"), Type::Text)]
     }
@@ -74,6 +102,7 @@ impl ShowCreate {
                 let comment = world.comment(&name.database, &name.name).unwrap_or_default();
                 (name.name.clone(), create_table(&name.name, &columns, engine, comment))
             }
+            ShowCreate::Absent(what, name) => return Err(what.missing(session, name)?),
             ShowCreate::Database { name, if_not_exists } => {
                 if !world.has_database(name) {
                     return Err(Error::UnknownDatabase { name: name.clone() });
@@ -82,6 +111,23 @@ impl ShowCreate {
             }
         };
         Ok(Outcome::rows(self.columns(), vec![vec![name.into(), text.into()]]))
+    }
+}
+
+impl Absent {
+    /// MySQL's error for a name that nothing has.
+    fn missing(self, session: &Session, name: &QualifiedName) -> Result<Error> {
+        let routine = |what| Error::UnknownRoutine { what, name: name.name.clone() };
+        Ok(match self {
+            Absent::Event => Error::UnknownEvent { name: name.name.clone() },
+            Absent::Function => routine("FUNCTION"),
+            Absent::Procedure => routine("PROCEDURE"),
+            Absent::Trigger => Error::UnknownTrigger,
+            Absent::View => {
+                let name = session.stage_name(name)?;
+                Error::UnknownTable { name: format!("{}.{}", name.database, name.name) }
+            }
+        })
     }
 }
 
@@ -126,6 +172,10 @@ impl fmt::Display for ShowCreate {
             ShowCreate::Table(name) => write!(f, "SHOW CREATE TABLE {name}"),
             ShowCreate::Database { name, .. } => {
                 write!(f, "SHOW CREATE DATABASE {}", quoted(name))
+            }
+            ShowCreate::Absent(absent, name) => {
+                let word = ABSENT.iter().find(|(_, known)| known == absent);
+                write!(f, "SHOW CREATE {} {name}", word.map_or("", |(word, _)| word))
             }
         }
     }

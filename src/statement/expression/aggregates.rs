@@ -34,7 +34,10 @@ pub(super) fn aggregate(name: &str, function: &Function, names: Names<'_>) -> Re
         return Ok(count(group.len()));
     }
     let exprs = unnamed(&list.args)?;
-    if exprs.is_empty() {
+    // `COUNT(DISTINCT a, b)` and `GROUP_CONCAT(a, b)`
+    let several = name == "GROUP_CONCAT"
+        || (name == "COUNT" && list.duplicate_treatment == Some(DuplicateTreatment::Distinct));
+    if exprs.is_empty() || (exprs.len() > 1 && !several) {
         return Err(Error::WrongArgumentCount { name: name.to_owned() });
     }
     let order = list.clauses.iter().find_map(|clause| {

@@ -137,9 +137,9 @@ fn compute(expr: &Expr, names: Names<'_>) -> Result<Value> {
                 value => Ok(value),
             }
         }
-        Expr::Cast { expr, data_type, .. } => Ok(cast(evaluate(expr, names)?, data_type)),
-        Expr::Convert { expr, data_type: Some(data_type), .. } => {
-            Ok(cast(evaluate(expr, names)?, data_type))
+        Expr::Cast { expr, data_type, .. }
+        | Expr::Convert { expr, data_type: Some(data_type), .. } => {
+            cast(evaluate(expr, names)?, data_type)
         }
         Expr::Convert { expr, .. } => evaluate(expr, names),
         Expr::UnaryOp { op, expr } => unary(*op, evaluate(expr, names)?, expr),
@@ -415,12 +415,16 @@ fn matches(value: &Value, pattern: &Value, negated: bool) -> Result<Value> {
     }
 }
 
-/// `CAST(value AS type)`, as far as there are such values.
-fn cast(value: Value, to: &DataType) -> Value {
-    match (types::of_cast(to), value) {
-        (_, Value::Null) => Value::Null,
-        (Some(ty), value) => types::convert(value, ty),
-        (None, value) => value,
+/// `CAST(value AS type)`
+fn cast(value: Value, to: &DataType) -> Result<Value> {
+    match types::of_cast(to) {
+        Some(ty) => Ok(types::convert(value, ty)),
+        None => Err(Error::Syntax {
+            expected: "a type such as CHAR, SIGNED, DECIMAL or DATE".to_owned(),
+            found: format!("'{to}'"),
+            at: None,
+            hint: None,
+        }),
     }
 }
 

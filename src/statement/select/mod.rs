@@ -258,10 +258,11 @@ impl Context<'_> {
             if value == Value::Null && self.world.is_some_and(World::is_blank) {
                 return Ok(0);
             }
-            value.to_string().parse::<usize>().map_err(|_| Error::BadValue {
-                option: "LIMIT".to_owned(),
-                value: value.to_string(),
-                expected: "a whole number".to_owned(),
+            value.to_string().parse::<usize>().map_err(|_| Error::Syntax {
+                expected: "a whole number after LIMIT".to_owned(),
+                found: format!("'{value}'"),
+                at: None,
+                hint: None,
             })
         };
         match limit {
@@ -362,16 +363,12 @@ fn items(projection: &[SelectItem], fields: &[Field]) -> Result<Vec<Item>> {
                 let before = items.len();
                 items.extend(fields.iter().filter(of_table).map(Item::of_field));
                 if items.len() == before {
-                    return Err(Error::UnknownTable { name: table.to_owned() });
+                    return Err(Error::UnlistedTable { name: table.to_owned() });
                 }
             }
-            SelectItem::ExprWithAliases { .. }
-            | SelectItem::QualifiedWildcard(..)
-            | SelectItem::Wildcard(_) => {
-                return Err(Error::Unsupported {
-                    what: format!("{item} without a table"),
-                    hint: Some("LIST @stage shows the files of a stage".to_owned()),
-                });
+            SelectItem::Wildcard(_) => return Err(Error::NoTables),
+            SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) => {
+                return Err(unsupported(item.to_string()));
             }
         }
     }

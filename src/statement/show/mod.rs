@@ -27,7 +27,7 @@ use crate::session::Session;
 use crate::sql::cursor::Cursor;
 use crate::sql::name::QualifiedName;
 use crate::sql::scan::Scan;
-use crate::statement::expression::like;
+use crate::statement::expression::{escaped_by, like};
 use crate::statement::show_create::ShowCreate;
 use crate::statement::show_diagnostics::ShowDiagnostics;
 use crate::statement::show_stages::{Filter, filtered};
@@ -53,6 +53,14 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
     cursor.expect("SHOW")?;
     if cursor.eat("CREATE") {
         return ShowCreate::parse(&mut cursor);
+    }
+    if cursor.eat_all(&["BINARY", "LOGS"]) || cursor.eat_all(&["MASTER", "LOGS"]) {
+        cursor.expect_end("")?;
+        return Err(Error::NoBinaryLog);
+    }
+    if cursor.eat("ENGINE") {
+        // Those that there are have nothing to tell.
+        return Err(Error::UnknownEngine { name: cursor.word_or_text("an engine")? });
     }
     if let Some(diagnostics) = ShowDiagnostics::parse(&mut cursor)? {
         return Ok(Statement::ShowDiagnostics(diagnostics));
@@ -237,13 +245,16 @@ impl Show {
             wanted.push((place("TABLE_NAME")?, name));
         }
         let pattern = match &self.filter {
-            Some(Filter::Like(pattern)) => Some((place(self.kind.like)?, pattern)),
+            Some(Filter::Like(pattern)) => {
+                let plain = session.sql_mode().no_backslash_escapes.then_some("");
+                Some((place(self.kind.like)?, escaped_by(pattern, plain)))
+            }
             Some(Filter::Where(_)) | None => None,
         };
         let is_wanted = |row: &Row| {
             let text = |place: usize| row.get(place).map(Value::to_string).unwrap_or_default();
             wanted.iter().all(|(place, name)| is_same(&text(*place), name))
-                && pattern.is_none_or(|(place, pattern)| like(&text(place), pattern))
+                && pattern.as_ref().is_none_or(|(place, pattern)| like(&text(*place), pattern))
         };
         let rows = table.rows(world, session).into_iter().filter(is_wanted);
         let cut = self.kind.table == "PROCESSLIST" && !self.full;

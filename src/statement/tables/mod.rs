@@ -3,6 +3,7 @@
 //!
 //! A stage is a table too: of its files, with the columns of `LIST`.
 
+mod absent;
 mod information_schema;
 mod keywords;
 mod mysql;
@@ -58,15 +59,23 @@ const fn int_or_null(name: &'static str) -> Col {
     Col(name, Type::UInt, true)
 }
 
+const fn signed(name: &'static str) -> Col {
+    Col(name, Type::Int, false)
+}
+
+const fn signed_or_null(name: &'static str) -> Col {
+    Col(name, Type::Int, true)
+}
+
 const fn moment_or_null(name: &'static str) -> Col {
     Col(name, Type::MOMENT, true)
 }
 
 /// The databases that describe the server, each with its tables.
-const SCHEMAS: &[(&str, &[Table])] = &[
-    ("information_schema", information_schema::TABLES),
-    ("mysql", mysql::TABLES),
-    ("performance_schema", performance_schema::TABLES),
+const SCHEMAS: &[(&str, &[&[Table]])] = &[
+    ("information_schema", &[information_schema::TABLES, absent::TABLES]),
+    ("mysql", &[mysql::TABLES]),
+    ("performance_schema", &[performance_schema::TABLES]),
 ];
 
 /// Whether a database describes the server. Its name may be written in any case.
@@ -83,7 +92,8 @@ impl Table {
     /// The table of this name, in any case.
     pub fn find(schema: &str, name: &str) -> Option<&'static Table> {
         let (_, tables) = SCHEMAS.iter().find(|(known, _)| known.eq_ignore_ascii_case(schema))?;
-        tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
+        let mut tables = tables.iter().copied().flatten();
+        tables.find(|table| table.name.eq_ignore_ascii_case(name))
     }
 
     /// The table behind a `SHOW`: one of `information_schema`, or one that no query can name.
@@ -214,8 +224,14 @@ impl World {
             return Ok((table.columns(), table.rows(self, session)));
         }
         let unknown = || Error::UnknownTable { name: format!("{schema}.{name}") };
+        if schema.eq_ignore_ascii_case("information_schema") {
+            return Err(Error::UnknownView { name: name.to_uppercase() });
+        }
         if is_schema(schema) {
             return Err(unknown());
+        }
+        if !self.blank && !self.has_database(schema) {
+            return Err(Error::UnknownDatabase { name: schema.to_owned() });
         }
         match self.files.get(&StageName::new(schema.to_owned(), name.to_owned())) {
             Some(rows) => Ok((list::columns(), rows.clone())),
@@ -251,7 +267,8 @@ impl World {
     /// Every table: its database, its name and its columns.
     fn all_tables(&self) -> impl Iterator<Item = (&str, &str, Vec<Column>)> {
         let own = SCHEMAS.iter().flat_map(|(schema, tables)| {
-            tables.iter().map(move |table| (*schema, table.name, table.columns()))
+            let tables = tables.iter().copied().flatten();
+            tables.map(move |table| (*schema, table.name, table.columns()))
         });
         let stages = self.stages.iter().map(name_of);
         stages
@@ -400,8 +417,16 @@ mod tests {
     #[test]
     fn tables_have_names_of_their_own() {
         for (schema, tables) in SCHEMAS {
-            assert!(tables.is_sorted_by(|a, b| a.name < b.name), "{schema}");
-            for table in *tables {
+            for part in *tables {
+                assert!(part.is_sorted_by(|a, b| a.name < b.name), "{schema}");
+            }
+            let mut all: Vec<_> =
+                tables.iter().copied().flatten().map(|table| table.name).collect();
+            let count = all.len();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), count, "{schema}");
+            for table in tables.iter().copied().flatten() {
                 let mut names: Vec<_> = table.columns.iter().map(|column| column.0).collect();
                 names.sort_unstable();
                 names.dedup();
