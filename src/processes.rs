@@ -1,6 +1,7 @@
 //! Which connections there are and what each of them does: for `SHOW PROCESSLIST` and `KILL`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,9 +36,28 @@ pub struct Process {
     work: Mutex<Work>,
 }
 
+/// How a statement came. Prints as MySQL shows it in `SHOW PROCESSLIST`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    /// As a text: `COM_QUERY`.
+    AsText,
+    /// Prepared before: `COM_STMT_EXECUTE`.
+    Prepared,
+}
+
+impl fmt::Display for Came {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Came::AsText => "Query",
+            Came::Prepared => "Execute",
+        })
+    }
+}
+
 #[derive(Debug)]
 struct Work {
     database: Option<String>,
+    came: Came,
     /// The statement that runs, without its secrets.
     statement: Option<String>,
     since: Instant,
@@ -56,6 +76,8 @@ pub struct Shown {
     pub database: Option<String>,
     /// The statement that runs.
     pub statement: Option<String>,
+    /// How it came.
+    pub came: Came,
     /// For how long, or for how long none has.
     pub time: Duration,
 }
@@ -87,6 +109,7 @@ impl Processes {
     ) -> Option<Seat> {
         let work = Work {
             database: None,
+            came: Came::AsText,
             statement: None,
             since: Instant::now(),
             interrupted: CancellationToken::new(),
@@ -137,6 +160,7 @@ impl Process {
             who: self.who.clone(),
             database: work.database.clone(),
             statement: work.statement.clone(),
+            came: work.came,
             time: work.since.elapsed(),
         }
     }
@@ -144,7 +168,13 @@ impl Process {
 
 impl Seat {
     /// A statement begins, unless `most` of its user run already; 0 for any number.
-    pub fn run(&self, statement: String, database: Option<&str>, most: u64) -> Option<Running> {
+    pub fn run(
+        &self,
+        statement: String,
+        came: Came,
+        database: Option<&str>,
+        most: u64,
+    ) -> Option<Running> {
         // Held until this one counts.
         let all = (most > 0).then(|| self.all.0.lock());
         if let Some(all) = &all {
@@ -155,6 +185,7 @@ impl Seat {
             }
         }
         let mut work = self.process.work.lock();
+        work.came = came;
         work.database = database.map(str::to_owned);
         work.statement = Some(statement);
         work.since = Instant::now();
@@ -198,12 +229,13 @@ mod tests {
         let killed = CancellationToken::new();
         let who = Who { user: "root".to_owned(), id: Uuid::nil(), host: "::1".to_owned() };
         let seat = all.enter(7, who.clone(), killed.clone(), 1).expect("room");
-        let running = seat.run("LIST @s".to_owned(), Some("default"), 1).expect("room");
+        let running =
+            seat.run("LIST @s".to_owned(), Came::AsText, Some("default"), 1).expect("room");
         // No second one of either.
         assert!(all.enter(8, who.clone(), killed.clone(), 1).is_none());
         let second = all.enter(8, who.clone(), killed.clone(), 2).expect("room");
-        assert!(second.run("LIST @s".to_owned(), None, 1).is_none());
-        assert!(second.run("KILL 7".to_owned(), None, 0).is_some());
+        assert!(second.run("LIST @s".to_owned(), Came::AsText, None, 1).is_none());
+        assert!(second.run("KILL 7".to_owned(), Came::AsText, None, 0).is_some());
         let other = Who { id: Uuid::from_u128(1), ..who };
         assert!(all.enter(9, other, killed.clone(), 1).is_some());
         drop(second);
@@ -213,7 +245,13 @@ mod tests {
         assert!(seat.is_interrupted());
         drop(running);
         // The next statement is another one.
-        assert!(!seat.run("LIST @s".to_owned(), None, 1).expect("room").interrupted.is_cancelled());
+        assert!(
+            !seat
+                .run("LIST @s".to_owned(), Came::AsText, None, 1)
+                .expect("room")
+                .interrupted
+                .is_cancelled()
+        );
         all.get(7).expect("there").kill();
         assert!(killed.is_cancelled());
         drop(seat);

@@ -19,7 +19,7 @@ use crate::config::UserLimits;
 use crate::error::{Error, Result};
 use crate::instance::Instance;
 use crate::metrics;
-use crate::processes::{Running, Seat, Shown, Who};
+use crate::processes::{Came, Running, Seat, Shown, Who};
 use crate::rows::{Column, Done, Outcome, Row, RowStream, Value};
 use crate::sql::literal;
 use crate::sql::location::Area;
@@ -241,11 +241,12 @@ impl Session {
 
     /// Runs one statement (one trailing `;` allowed).
     pub async fn execute(&mut self, sql: &str, files: &mut dyn ClientFiles) -> Result<Outcome> {
-        self.execute_in(self.sql_mode(), sql, files).await
+        self.execute_as(Came::AsText, self.sql_mode(), sql, files).await
     }
 
-    async fn execute_in(
+    async fn execute_as(
         &mut self,
+        came: Came,
         sql_mode: SqlMode,
         sql: &str,
         files: &mut dyn ClientFiles,
@@ -262,7 +263,7 @@ impl Session {
         // Who may run nothing more may end something.
         let ends = matches!(parsed, Ok(Statement::Kill(_)));
         let most = if ends { 0 } else { self.limits.statements };
-        let running = self.seat.run(text.clone(), self.database.as_deref(), most);
+        let running = self.seat.run(text.clone(), came, self.database.as_deref(), most);
         let outcome = match (parsed, running) {
             (Ok(statement), Some(running)) => self.run(&statement, files, running).await,
             (Err(error), _) => Err(error),
@@ -348,12 +349,12 @@ impl Session {
         let Prepared { sql, places, sql_mode, .. } = prepared;
         if Statement::parse_in(sql, *sql_mode).is_ok_and(|known| known.takes_a_parameter()) {
             self.parameters = parameters;
-            let outcome = self.execute_in(*sql_mode, sql, &mut NoFiles).await;
+            let outcome = self.execute_as(Came::Prepared, *sql_mode, sql, &mut NoFiles).await;
             self.parameters.clear();
             return outcome;
         }
         let text = fill(sql, *sql_mode, places, &parameters)?;
-        self.execute_in(*sql_mode, &text, &mut NoFiles).await
+        self.execute_as(Came::Prepared, *sql_mode, &text, &mut NoFiles).await
     }
 
     /// `USE database`, `COM_INIT_DB`, and the database of a handshake.

@@ -342,12 +342,13 @@ fn plugins(_: &World, _: &Session) -> Vec<Row> {
 pub(super) fn processes(world: &World, _: &Session) -> Vec<Row> {
     let row = |process: &super::Shown| {
         let running = process.statement.is_some();
+        let command = if running { process.came.to_string() } else { "Sleep".to_owned() };
         vec![
             Value::UInt(u64::from(process.id)),
             process.who.user.as_str().into(),
             process.who.host.as_str().into(),
             process.database.clone().into(),
-            if running { "Query" } else { "Sleep" }.into(),
+            command.into(),
             process.time.as_secs().into(),
             if running { "executing" } else { "" }.into(),
             process.statement.clone().into(),
