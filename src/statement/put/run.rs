@@ -76,7 +76,10 @@ pub(super) enum Received {
 
 /// Whether the client has sent what it was asked for.
 enum Asked {
-    All,
+    All {
+        /// Of some file no byte has come, which is allowed: the client may have failed.
+        empty: bool,
+    },
     /// It has gone on to its next command.
     Declined,
 }
@@ -125,7 +128,7 @@ impl Put {
             ending.ended(Fate::of(source, result));
         }
         let fates = match outcome {
-            Ok(Asked::All) => {
+            Ok(Asked::All { .. }) => {
                 let how_far = || Progress::of((0, 0), "storing the last files");
                 progress::tell(files, how_far, ending.all()).await
             }
@@ -134,7 +137,12 @@ impl Put {
         };
         fates.iter().for_each(|fate| fate.remember(session));
         match outcome? {
-            Asked::All => self.answer(session, fates, chained),
+            // Who has failed reads exactly one packet, and would take rows for the answer to what it
+            // sends next.
+            Asked::All { empty } => {
+                let rows = chained || (takes_rows(&session.peer) && !empty);
+                self.answer(fates, rows)
+            }
             Asked::Declined => Ok(Outcome::Nothing),
         }
     }
@@ -149,6 +157,7 @@ impl Put {
         files: &mut dyn ClientFiles,
         ending: &mut Ending,
     ) -> Result<Asked> {
+        let mut empty = false;
         for (source, ready) in left {
             let (first, path) = (ending.len(), source.path.clone());
             let received = match ready {
@@ -169,6 +178,7 @@ impl Put {
             match received {
                 Ok(Received::Declined) => return Ok(Asked::Declined),
                 Ok(Received::Whole(upload)) => {
+                    empty |= upload.received() == 0;
                     let how_far = || Progress::of((0, 0), format!("storing {path}"));
                     progress::tell(files, how_far, ending.begin(source, upload)).await;
                 }
@@ -187,7 +197,7 @@ impl Put {
                 files.acknowledge(&self.summary(ending.from(first).await)).await?;
             }
         }
-        Ok(Asked::All)
+        Ok(Asked::All { empty })
     }
 
     /// The files that are meant, wildcards expanded.
@@ -337,12 +347,12 @@ impl Put {
         ended
     }
 
-    fn answer(&self, session: &Session, mut fates: Vec<Fate>, chained: bool) -> Result<Outcome> {
+    fn answer(&self, mut fates: Vec<Fate>, rows: bool) -> Result<Outcome> {
         // The failure of a single file is the statement's.
         if let [Fate { result: Err(_), .. }] = fates.as_slice() {
             return fates.remove(0).result.map(|_| Outcome::done());
         }
-        if chained || takes_rows(&session.peer) {
+        if rows {
             let rows = fates.iter().map(Fate::row).collect();
             return Ok(Outcome::rows(columns(), rows));
         }
