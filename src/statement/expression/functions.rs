@@ -75,8 +75,9 @@ pub fn type_by_name(name: &str, arguments: &[Type]) -> Type {
     match name {
         "COUNT" | "LENGTH" | "OCTET_LENGTH" | "CHAR_LENGTH" | "CHARACTER_LENGTH" | "LOCATE"
         | "INSTR" | "POSITION" | "ROW_COUNT" | "FOUND_ROWS" | "ISNULL" | "FIELD"
-        | "FIND_IN_SET" | "SIGN" | "UNIX_TIMESTAMP" | "YEAR" | "MONTH" | "DAY" | "DAYOFMONTH"
-        | "HOUR" | "MINUTE" | "SECOND" | "STRCMP" | "ASCII" => Type::Int,
+        | "FIND_IN_SET" | "SIGN" | "UNIX_TIMESTAMP" | "YEAR" | "QUARTER" | "MONTH" | "DAY"
+        | "DAYOFMONTH" | "DAYOFWEEK" | "DAYOFYEAR" | "WEEKDAY" | "HOUR" | "MINUTE" | "SECOND"
+        | "STRCMP" | "ASCII" => Type::Int,
         "FLOOR" | "CEIL" | "CEILING" => {
             let ty = types::number(of_all(arguments));
             if matches!(ty, Type::Decimal { .. }) { Type::Int } else { ty }
@@ -87,8 +88,10 @@ pub fn type_by_name(name: &str, arguments: &[Type]) -> Type {
         "ABS" => types::number(of_all(arguments)),
         "MOD" => types::number(of_all(arguments)),
         "NOW" | "CURRENT_TIMESTAMP" | "UTC_TIMESTAMP" | "SYSDATE" | "LOCALTIMESTAMP"
-        | "LOCALTIME" | "CONVERT_TZ" | "FROM_UNIXTIME" | "TIMESTAMP" => Type::DateTime(0),
-        "CURDATE" | "CURRENT_DATE" | "UTC_DATE" | "DATE" | "LAST_DAY" => Type::Date,
+        | "LOCALTIME" | "CONVERT_TZ" | "FROM_UNIXTIME" | "STR_TO_DATE" | "TIMESTAMP" => {
+            Type::DateTime(0)
+        }
+        "CURDATE" | "CURRENT_DATE" | "UTC_DATE" | "DATE" | "LAST_DAY" | "MAKEDATE" => Type::Date,
         "TIMEDIFF" | "CURTIME" | "CURRENT_TIME" | "UTC_TIME" | "SEC_TO_TIME" | "TIME" => {
             Type::Time(0)
         }
@@ -206,6 +209,8 @@ fn is_known(name: &str) -> bool {
         "DATE_SUB",
         "DAY",
         "DAYOFMONTH",
+        "DAYOFWEEK",
+        "DAYOFYEAR",
         "ELT",
         "FIELD",
         "FIND_IN_SET",
@@ -231,6 +236,7 @@ fn is_known(name: &str) -> bool {
         "LOWER",
         "LPAD",
         "LTRIM",
+        "MAKEDATE",
         "MID",
         "MINUTE",
         "MOD",
@@ -239,6 +245,7 @@ fn is_known(name: &str) -> bool {
         "NULLIF",
         "OCTET_LENGTH",
         "POSITION",
+        "QUARTER",
         "QUOTE",
         "REPEAT",
         "REPLACE",
@@ -254,6 +261,7 @@ fn is_known(name: &str) -> bool {
         "SESSION_USER",
         "SIGN",
         "SPACE",
+        "STR_TO_DATE",
         "STRCMP",
         "SUBDATE",
         "SUBSTR",
@@ -274,6 +282,7 @@ fn is_known(name: &str) -> bool {
         "UTC_TIME",
         "UTC_TIMESTAMP",
         "UUID",
+        "WEEKDAY",
         "VERSION",
         "YEAR",
     ];

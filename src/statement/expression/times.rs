@@ -1,5 +1,6 @@
 //! Functions of moments and times.
 
+use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, civil};
 use sqlparser::ast::{Expr, Function, Interval};
@@ -51,9 +52,11 @@ pub(super) fn of_time(name: &str, arguments: &[Value], names: Names<'_>) -> Opti
             let day = types::convert(value.clone(), Type::Date);
             if let Value::Date(day) = day { Value::Date(day.last_of_month()) } else { Value::Null }
         }
-        ("YEAR" | "MONTH" | "DAY" | "DAYOFMONTH" | "HOUR" | "MINUTE" | "SECOND", [value]) => {
-            part(name, value)
-        }
+        (
+            "YEAR" | "QUARTER" | "MONTH" | "DAY" | "DAYOFMONTH" | "DAYOFWEEK" | "DAYOFYEAR"
+            | "WEEKDAY" | "HOUR" | "MINUTE" | "SECOND",
+            [value],
+        ) => part(name, value),
         ("TIMEDIFF", [a, b]) => difference(a, b),
         ("SEC_TO_TIME", [value]) => {
             let seconds = types::convert(value.clone(), Type::Int);
@@ -61,6 +64,8 @@ pub(super) fn of_time(name: &str, arguments: &[Value], names: Names<'_>) -> Opti
             Value::Time(Time::of_seconds(seconds))
         }
         ("TIME_FORMAT" | "DATE_FORMAT", [value, format]) => formatted(value, format),
+        ("STR_TO_DATE", [text, format]) => moment_of(text, format),
+        ("MAKEDATE", [year, day]) => day_of(year, day),
         ("CONVERT_TZ", [value, from, to]) => convert_tz(value, from, to),
         _ => return None,
     })
@@ -114,12 +119,62 @@ fn part(name: &str, value: &Value) -> Value {
     let at = moment.to_zoned(TimeZone::UTC).datetime();
     Value::Int(i64::from(match name {
         "YEAR" => at.year(),
+        "QUARTER" => i16::from((at.month() + 2) / 3),
         "MONTH" => i16::from(at.month()),
+        "DAY" | "DAYOFMONTH" => i16::from(at.day()),
+        // Sunday is the first day for one, Monday the zeroth for the other.
+        "DAYOFWEEK" => i16::from(at.weekday().to_sunday_one_offset()),
+        "WEEKDAY" => i16::from(at.weekday().to_monday_zero_offset()),
+        "DAYOFYEAR" => at.day_of_year(),
         "HOUR" => i16::from(at.hour()),
         "MINUTE" => i16::from(at.minute()),
         "SECOND" => i16::from(at.second()),
         _ => i16::from(at.day()),
     }))
+}
+
+/// `STR_TO_DATE`: what `DATE_FORMAT` has written; `NULL` where the text is not so.
+fn moment_of(text: &Value, format: &Value) -> Value {
+    if *text == Value::Null || *format == Value::Null {
+        return Value::Null;
+    }
+    let mut pattern = String::new();
+    let format = format.to_string();
+    let mut letters = format.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '%' => match letters.next() {
+                Some('f') => pattern.push_str("%f"),
+                Some(letter) => match code_of(letter) {
+                    Some(code) => pattern.extend(['%', code]),
+                    None => pattern.push(letter),
+                },
+                None => break,
+            },
+            other => pattern.push(other),
+        }
+    }
+    let parsed = strtime::parse(&pattern, text.to_string());
+    let moment = parsed.and_then(|parsed| {
+        let day = parsed.to_date()?;
+        let at = parsed.to_time().map_or_else(|_| day.at(0, 0, 0, 0), |time| day.to_datetime(time));
+        at.to_zoned(TimeZone::UTC)
+    });
+    moment.map_or(Value::Null, |moment| Value::DateTime(DateTime::new(moment.timestamp(), 0)))
+}
+
+/// `MAKEDATE`: a day of a year by its number.
+fn day_of(year: &Value, day: &Value) -> Value {
+    let number = |value: &Value| {
+        let Value::Int(number) = types::convert(value.clone(), Type::Int) else { return None };
+        i16::try_from(number).ok()
+    };
+    let date = || {
+        let first = civil::Date::new(number(year)?, 1, 1).ok()?;
+        let day = number(day).filter(|day| *day > 0)?;
+        first.checked_add(Span::new().try_days(i64::from(day) - 1).ok()?).ok()
+    };
+    date().map_or(Value::Null, Value::Date)
 }
 
 /// `NOW() + INTERVAL 1 DAY`; `NULL` where there is no such moment. A day that is moved by days is one.
@@ -369,18 +424,13 @@ fn formatted(value: &Value, format: &Value) -> Value {
             out.push(letter);
             continue;
         }
-        let code = match letters.next() {
-            Some(code @ ('Y' | 'y' | 'm' | 'd' | 'e' | 'H' | 'j' | 'T' | 'p' | 'a' | 'b')) => code,
-            Some('i') => 'M',
-            Some('s' | 'S') => 'S',
-            Some('M') => 'B',
-            Some('W') => 'A',
-            Some('h' | 'I') => 'I',
-            Some(other) => {
-                out.push(other);
-                continue;
+        let Some(letter) = letters.next() else { break };
+        let Some(code) = code_of(letter) else {
+            match letter {
+                'f' => out.push_str(&moment.strftime("%6f").to_string()),
+                other => out.push(other),
             }
-            None => break,
+            continue;
         };
         if matches!(code, 'H' | 'T') {
             out.push_str(sign);
@@ -388,4 +438,17 @@ fn formatted(value: &Value, format: &Value) -> Value {
         out.push_str(&moment.strftime(&format!("%{code}")).to_string());
     }
     out.into()
+}
+
+/// The letter of `strftime` for one of MySQL's.
+fn code_of(letter: char) -> Option<char> {
+    Some(match letter {
+        'Y' | 'y' | 'm' | 'd' | 'e' | 'H' | 'j' | 'T' | 'p' | 'a' | 'b' => letter,
+        'i' => 'M',
+        's' | 'S' => 'S',
+        'M' => 'B',
+        'W' => 'A',
+        'h' | 'I' => 'I',
+        _ => return None,
+    })
 }
