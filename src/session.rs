@@ -318,13 +318,19 @@ impl Session {
     }
 
     /// Prepares one statement.
-    pub fn prepare(&mut self, sql: &str) -> Result<Prepared> {
+    pub async fn prepare(&mut self, sql: &str) -> Result<Prepared> {
         let sql_mode = self.sql_mode();
         let places = statement::scan_as_it_begins(sql, sql_mode).parameters;
         let columns = match fill(sql, sql_mode, &places, &vec![Value::Null; places.len()])
             .and_then(|text| Statement::parse_in(&text, sql_mode))
         {
-            Ok(statement) => statement.columns(self)?,
+            Ok(statement) => match (statement.columns(self), &statement) {
+                (Ok(columns), _) => columns,
+                (Err(error), Statement::Select(select)) => {
+                    return Err(select.wrong(self, error).await);
+                }
+                (Err(error), _) => return Err(error),
+            },
             // Options take no NULL, but an empty text.
             Err(_) if !places.is_empty() => {
                 let empty = vec![Value::Text(String::new()); places.len()];

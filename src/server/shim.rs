@@ -205,7 +205,7 @@ impl<S: Stream> Connection<S> {
         let done = match command {
             Command::Query(sql) => return self.query(sql).await,
             Command::Execute { id, parameters } => return self.execute(id, &parameters).await,
-            Command::Prepare(sql) => return self.prepare(&sql),
+            Command::Prepare(sql) => return self.prepare(&sql).await,
             Command::SendLongData { id, parameter, data } => {
                 let limit = self.instance.config.limits.max_allowed_packet;
                 self.statements.long_data(id, parameter, &data, limit);
@@ -294,11 +294,14 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    fn prepare(&mut self, sql: &[u8]) -> io::Result<()> {
+    async fn prepare(&mut self, sql: &[u8]) -> io::Result<()> {
         let Some(session) = &mut self.session else { return Err(never("a statement")) };
         let reply = Reply::new(&self.gate).autocommit(session.autocommit());
         let limit = self.instance.config.limits.max_allowed_packet;
-        let prepared = utf8(sql).and_then(|sql| session.prepare(sql));
+        let prepared = match utf8(sql) {
+            Ok(sql) => session.prepare(sql).await,
+            Err(error) => Err(error),
+        };
         let answered = prepared.map(Arc::new).and_then(|prepared| {
             let id = self.statements.insert(prepared.clone(), limit)?;
             reply.prepared(id, &prepared).inspect_err(|_| self.statements.close(id))

@@ -56,6 +56,16 @@ impl Select {
         Ok(columns)
     }
 
+    /// What is wrong with a query whose columns are not to be had: without a look at the catalog every
+    /// table was taken for a stage, and that there is none comes before the names of columns.
+    pub async fn wrong(&self, session: &Session, error: Error) -> Error {
+        let Ok(world) = World::without_files(session, &self.query).await else { return error };
+        match run(&self.query, session, Some(&world), None) {
+            Err(missing @ Error::UnknownTable { .. }) => missing,
+            Ok(_) | Err(_) => error,
+        }
+    }
+
     /// Computes it.
     pub async fn execute(&self, session: &mut Session) -> Result<Outcome> {
         let world = World::of_query(session, &self.query).await?;

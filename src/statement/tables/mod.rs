@@ -188,14 +188,20 @@ impl World {
         World::of_connections(session).await
     }
 
+    /// Every stage as it is, but those of a query without their files: for what is wrong with it.
+    pub async fn without_files(session: &Session, query: &Query) -> Result<World> {
+        let mut world = World::of_server(session).await?;
+        for name in names_in(session, query) {
+            if world.stages.iter().any(|listed| *name_of(listed) == name) {
+                world.files.insert(name, Vec::new());
+            }
+        }
+        Ok(world)
+    }
+
     /// As far as a query asks.
     pub async fn of_query(session: &Session, query: &Query) -> Result<World> {
-        let mut names = Vec::new();
-        // Never breaks off.
-        let _ = visit_relations(query, |name: &ObjectName| {
-            names.extend(stage_name(session, name));
-            ControlFlow::<()>::Continue(())
-        });
+        let names = names_in(session, query);
         let of_catalog = |name: &StageName| {
             Table::find(&name.database, &name.name).is_none_or(Table::is_of_catalog)
         };
@@ -275,6 +281,17 @@ impl World {
             .map(|stage| (stage.database.as_str(), stage.name.as_str(), list::columns()))
             .chain(own)
     }
+}
+
+/// What may be stages in a query.
+fn names_in(session: &Session, query: &Query) -> Vec<StageName> {
+    let mut names = Vec::new();
+    // Never breaks off.
+    let _ = visit_relations(query, |name: &ObjectName| {
+        names.extend(stage_name(session, name));
+        ControlFlow::<()>::Continue(())
+    });
+    names
 }
 
 fn name_of(listed: &Listed) -> &StageName {
