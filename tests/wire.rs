@@ -537,7 +537,7 @@ fn prepared_statements_carry_every_type_in_binary() {
     let largest = u64::MAX.to_string();
     let smallest = i64::MIN.to_string();
     assert_eq!(row, [&smallest, "NULL", "it's \\ é", "bytes", &largest]);
-    // A DATETIME, which is kept to the millisecond here, and a BIGINT UNSIGNED.
+    // Moments, a day, a time, an exact number and a FLOAT; a BIGINT UNSIGNED.
     let one = client.prepare("SELECT ?").expect("prepared");
     let mut execute = |ty: &[u8], value: &[u8]| {
         let mut command = vec![0x17];
@@ -549,8 +549,12 @@ fn prepared_statements_carry_every_type_in_binary() {
         texts(&client.response(true))
     };
     let moment = [11, 0xE8, 7, 2, 29, 23, 59, 58, 0x40, 0xE2, 1, 0];
-    assert_eq!(execute(&[0x0C, 0], &moment), ["2024-02-29 23:59:58.123"]);
-    assert_eq!(execute(&[0x0C, 0], &[4, 0xE8, 7, 2, 29]), ["2024-02-29 00:00:00.000"]);
+    assert_eq!(execute(&[0x0C, 0], &moment), ["2024-02-29 23:59:58.123456"]);
+    assert_eq!(execute(&[0x0C, 0], &[4, 0xE8, 7, 2, 29]), ["2024-02-29 00:00:00"]);
+    assert_eq!(execute(&[0x0A, 0], &[4, 0xE8, 7, 2, 29]), ["2024-02-29"]);
+    assert_eq!(execute(&[0x0B, 0], &[8, 1, 1, 0, 0, 0, 2, 3, 4]), ["-26:03:04"]);
+    assert_eq!(execute(&[0xF6, 0], b"\x061.2300"), ["1.2300"]);
+    assert_eq!(execute(&[0x04, 0], &0.5_f32.to_le_bytes()), ["0.5"]);
     assert_eq!(execute(&[0x08, 0x80], &u64::MAX.to_le_bytes()), [largest]);
     // Closed, it is not there any more.
     let mut close = vec![0x19];
