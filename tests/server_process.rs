@@ -378,6 +378,13 @@ fn secrets_are_in_neither_the_directory_nor_the_log() {
     done(&mut client, "CREATE USER u IDENTIFIED BY 'hush-21'");
     done(&mut client, "ALTER USER u IDENTIFIED WITH mysql_native_password BY 'hush-22'");
     done(&mut client, "SET PASSWORD FOR u = 'hush-23'");
+    done(&mut client, "CREATE USER v IDENTIFIED WITH caching_sha2_password BY 'hush-24'");
+    // In the clear, once by RSA and once by proof; and wrong.
+    for password in ["hush-24", "hush-24", "hush-25"] {
+        let (user, plugin) = ("v".to_owned(), "caching_sha2_password".to_owned());
+        let options = Options { user, plugin, password: password.to_owned(), ..Options::default() };
+        assert_eq!(Client::with(server.addr, &options).is_ok(), password == "hush-24");
+    }
     // They are used.
     for stage in ["lake", "dav", "temp"] {
         let responses = client.query(&format!("LIST @{stage}"));
