@@ -4,36 +4,134 @@ import hashlib
 import os
 import sys
 import tempfile
+import time
 
 FILE, OTHER, MISSING, STAGE, OPTIONS = (
-    os.environ["STAGEWIRE_" + name] for name in ("FILE", "OTHER", "MISSING", "STAGE", "STAGE_OPTIONS")
+    os.environ.get("STAGEWIRE_" + name) for name in ("FILE", "OTHER", "MISSING", "STAGE", "STAGE_OPTIONS")
 )
 # Whether the connection is to be compressed, by zlib.
 COMPRESSED = bool(os.environ.get("COMPRESS"))
-HOST, PORT = os.environ["STAGEWIRE_HOST"], int(os.environ["STAGEWIRE_PORT"])
+HOST, PORT, CA = os.environ["STAGEWIRE_HOST"], int(os.environ["STAGEWIRE_PORT"]), os.environ["STAGEWIRE_CA"]
+PASSWORD = os.environ["STAGEWIRE_PASSWORD"]
+# What says how it was sent: only a statement that the server has prepared is shown as Execute.
+HOW = "SELECT COMMAND AS how FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()"
 
 
 class Client:
-    """The steps, over one open connection. A driver with other needs overrides a method."""
+    """The steps. `connect(user, password, tls)` opens a connection; a driver with other needs overrides a method."""
 
     # Most drivers tell what the server said of a missing file, the others what they saw.
     missing_file = "1017"
+    # Whether the files go through an encrypted connection.
+    tls = False
 
-    def __init__(self, connection, driver_error):
-        self.connection = connection
+    def __init__(self, connect, driver_error):
+        self.connect = connect
         self.driver_error = driver_error
+        self.connection = self.as_root()
+
+    # --- the driver ---
+
+    def as_root(self):
+        return self.connect("root", "", self.tls)
 
     def rows(self, sql):
         """Runs a statement; its rows as dictionaries, none if it has no result set."""
-        cursor = self.connection.cursor()
+        return self.rows_of(self.connection, sql)
+
+    def rows_of(self, connection, sql):
+        cursor = connection.cursor()
         try:
             cursor.execute(sql)
-            if cursor.description is None:
-                return []
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, map(text, row))) for row in cursor.fetchall()]
+            return fetched(cursor)
         finally:
             cursor.close()
+
+    def prepared(self, sql):
+        """Prepares and runs a statement; `None` if the driver can't."""
+        return None
+
+    def code(self, error):
+        """Number and SQLSTATE, as far as the driver shows them."""
+        return str(error.args[0])
+
+    # --- the cells of the matrix ---
+
+    def log_in(self, column, user, tls, cannot=None):
+        """Logs in as this user, twice. `cannot` is a part of the driver's own error, and the reason for it."""
+        for _ in range(2):
+            try:
+                connection = self.connect(f"{STAGE}_{user}", PASSWORD, tls)
+            except self.driver_error as error:
+                if cannot and cannot[0] in str(error):
+                    cell(column, "-", cannot[1])
+                    return
+                raise
+            me = self.rows_of(connection, "SELECT CURRENT_USER() AS me")[0]["me"]
+            expect("user", me.split("@")[0], f"{STAGE}_{user}")
+            cipher = self.rows_of(connection, "SHOW STATUS LIKE 'Ssl_cipher'")[0]["Value"]
+            expect(f"{column} is encrypted", bool(cipher), tls)
+            connection.close()
+        cell(column, "yes")
+
+    def log_ins(self):
+        self.log_in("native", "native", False)
+        self.log_in("native_tls", "native", True)
+        self.log_in("sha2", "sha2", False)
+        self.log_in("sha2_tls", "sha2_tls", True)
+
+    def prepared_list(self):
+        how = self.prepared(HOW)
+        if how is None:
+            cell("prepared", "-", "the driver has no prepared statements of the server's")
+            return
+        expect("how it was sent", how[0]["how"], "Execute")
+        rows = self.prepared(f"LIST @{STAGE}")
+        found = [(row["name"].rsplit("/", 1)[-1], int(row["size"])) for row in rows]
+        expect("LIST, prepared", found, [(os.path.basename(FILE), len(self.stored(FILE)))])
+        cell("prepared", "yes")
+
+    def missing_stage(self):
+        try:
+            self.rows("SHOW FILES IN STAGE @there_is_no_such_stage")
+        except self.driver_error as error:
+            expect("error of a missing stage", self.code(error) in ("1146", "1146/42S02"), True)
+            cell("error", self.code(error))
+        else:
+            sys.exit("LIST of a missing stage did not fail")
+
+    def lost(self, column):
+        """The connection is gone: the driver says so or makes another, and a new one works."""
+        try:
+            self.rows("SELECT 1")
+        except self.driver_error as error:
+            print(f"{column}: {error!r}")
+            cell(column, "yes")
+        else:
+            cell(column, "itself")
+        self.connection = self.as_root()
+        expect("SELECT on a new connection", self.rows("SELECT 'again' AS a"), [{"a": "again"}])
+
+    def kill(self):
+        number = self.rows("SELECT CONNECTION_ID() AS id")[0]["id"]
+        other = self.as_root()
+        self.rows_of(other, f"KILL {number}")
+        # KILL is answered when the other connection has been told, and its end is a moment later.
+        for _ in range(50):
+            if str(number) not in [str(row["Id"]) for row in self.rows_of(other, "SHOW PROCESSLIST")]:
+                break
+            time.sleep(0.1)
+        else:
+            sys.exit(f"connection {number} is still there after KILL")
+        other.close()
+        self.lost("kill")
+
+    def restart(self):
+        self.rows("SELECT 1")
+        wait_for_restart()
+        self.lost("restart")
+
+    # --- files ---
 
     def upload(self, path, status, overwrite="FALSE"):
         rows = self.rows(
@@ -48,7 +146,7 @@ class Client:
         return [(row["name"].rsplit("/", 1)[-1], int(row["size"])) for row in self.rows(f"LIST @{STAGE}")]
 
     def expect_listed(self, path):
-        expect("LIST", self.listed(), [(os.path.basename(FILE), os.path.getsize(path))])
+        expect("LIST", self.listed(), [(os.path.basename(FILE), len(self.stored(path)))])
 
     def expect_contents(self, path):
         """By GET, whose rows hold a part of the file each."""
@@ -61,19 +159,27 @@ class Client:
             found.update(content)
             parts += 1
         cursor.close()
+        expect("contents by GET", found.hexdigest(), hashlib.sha256(self.stored(path)).hexdigest())
+
+    def stored(self, path):
+        """What the upload of this file stores."""
         with open(path, "rb") as file:
-            expect("contents by GET", found.hexdigest(), hashlib.sha256(file.read()).hexdigest())
+            return file.read()
 
     def up(self):
         how = self.rows("SHOW STATUS LIKE 'Compression_algorithm'")[0]["Value"]
         expect("compression", how, "zlib" if COMPRESSED else "uncompressed")
+        self.log_ins()
         self.rows(f"CREATE STAGE {STAGE} {OPTIONS}")
         self.upload(FILE, "UPLOADED")
         self.expect_listed(FILE)
+        cell("list", "yes")
+        self.prepared_list()
         self.expect_contents(FILE)
         self.upload_missing()
         self.upload(OTHER, "SKIPPED")
         self.expect_listed(FILE)
+        self.missing_stage()
 
     def upload_missing(self):
         try:
@@ -114,17 +220,61 @@ class Client:
         self.remove()
         expect("LIST after REMOVE", self.listed(), [])
         self.rows(f"DROP STAGE {STAGE}")
+        self.kill()
 
     def remove(self):
         self.rows(f"REMOVE @{STAGE}/{os.path.basename(FILE)}")
 
+    def statements(self):
+        """Runs each of a list of statements and tells what came of it."""
+        import json
+
+        with open(os.environ["STAGEWIRE_STATEMENTS"], encoding="utf-8") as file:
+            for statement in json.load(file):
+                print("answer", json.dumps(self.answer(statement)), flush=True)
+
+    def answer(self, statement):
+        cursor = self.connection.cursor()
+        try:
+            self.run_one(cursor, statement)
+            if cursor.description is None:
+                return {"ok": True}
+            return {"columns": [column[0] for column in cursor.description], "rows": len(cursor.fetchall())}
+        except self.driver_error as error:
+            return {"error": self.code(error)}
+        finally:
+            cursor.close()
+
+    def run_one(self, cursor, statement):
+        cursor.execute(statement)
+
     def run(self):
-        {"up": self.up, "down": self.down}[sys.argv[1]]()
+        phases = {"up": self.up, "down": self.down, "restart": self.restart, "statements": self.statements}
+        phases[sys.argv[1]]()
         self.connection.close()
+
+
+def fetched(cursor):
+    if cursor.description is None:
+        return []
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, map(text, row))) for row in cursor.fetchall()]
+
+
+def wait_for_restart():
+    """The runner restarts the server when all programs have said that they are there."""
+    ready, go = os.environ["STAGEWIRE_READY"], os.environ["STAGEWIRE_GO"]
+    open(ready, "w").close()
+    while not os.path.exists(go):
+        time.sleep(0.05)
 
 
 def text(value):
     return value.decode() if isinstance(value, (bytes, bytearray)) else value
+
+
+def cell(column, value, reason=""):
+    print("cell", column, value, reason, flush=True)
 
 
 def expect(what, found, expected):

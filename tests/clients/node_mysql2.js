@@ -1,9 +1,9 @@
-// Node's mysql2.
+// Node's mysql2. With PREPARED=1 the random statements are prepared.
 'use strict';
 const assert = require('node:assert');
 const fs = require('node:fs');
 const mysql = require('mysql2/promise');
-const { address, file, stage, steps, run } = require('./steps.js');
+const { file, stage, run } = require('./steps.js');
 
 console.log('version', require('mysql2/package.json').version);
 
@@ -28,22 +28,40 @@ async function types(connection) {
   }
 }
 
-run(async (phase) => {
-  const connection = await mysql.createConnection({
-    ...address,
-    infileStreamFactory: (name) => fs.createReadStream(name),
-  });
-  try {
-    const query = async (sql) => (await connection.query(sql))[0];
-    await steps(query, { errno: 1017 }, true)[phase]();
+run({
+  async connect(account) {
+    const connection = await mysql.createConnection({
+      ...account,
+      infileStreamFactory: (name) => fs.createReadStream(name),
+    });
+    connection.on('error', () => {});
+    const first = ([rows]) => rows;
+    return {
+      driver: connection,
+      query: (sql) => connection.query(sql).then(first),
+      prepared: (sql) => connection.execute(sql).then(first),
+      end: async () => connection.destroy(),
+      async answer(sql) {
+        const way = process.env.PREPARED === '1' ? 'execute' : 'query';
+        try {
+          const [rows, fields] = await connection[way](sql);
+          return Array.isArray(rows) ? { columns: fields.map((field) => field.name), rows: rows.length } : { ok: true };
+        } catch (error) {
+          if (!error.errno || error.fatal) throw error;
+          return { error: `${error.errno}/${error.sqlState}` };
+        }
+      },
+    };
+  },
+  missingFile: { errno: 1017 },
+  several: true,
+  async after(connection) {
+    // The driver would hang for ever if a prepared statement were answered with a request for a file.
+    await assert.rejects(connection.prepared(`PUT 'file://${file}' @${stage}`), { errno: 1295 });
     // What has changed in the session is told behind each statement.
-    const changes = async (sql) => (await query(sql)).stateChanges;
+    const changes = async (sql) => (await connection.query(sql)).stateChanges;
     assert.strictEqual((await changes('USE default')).schema, 'default');
     assert.strictEqual((await changes('SET autocommit = 0')).systemVariables.autocommit, 'OFF');
-    await types(connection);
-    // The driver would hang for ever if a prepared statement were answered with a request for a file.
-    await assert.rejects(connection.execute(`PUT 'file://${file}' @${stage}`), { errno: 1295 });
-  } finally {
-    connection.destroy();
-  }
+    await types(connection.driver);
+  },
 });

@@ -1,18 +1,21 @@
 """PyMySQL."""
 
-import os
 from importlib.metadata import version
 
 import dbapi
 import pymysql
 
+
+def connect(user, password, tls):
+    options = {"ssl_ca": dbapi.CA, "ssl_verify_identity": True} if tls else {"ssl_disabled": True}
+    return pymysql.connect(
+        host=dbapi.HOST, port=dbapi.PORT, user=user, password=password, local_infile=True, autocommit=True, **options
+    )
+
+
+class PyMySQL(dbapi.Client):
+    tls = True
+
+
 print("version", version("pymysql"))
-connection = pymysql.connect(
-    host=dbapi.HOST,
-    port=dbapi.PORT,
-    user="root",
-    local_infile=True,
-    ssl_ca=os.environ["STAGEWIRE_CA"],
-    ssl_verify_identity=True,
-)
-dbapi.Client(connection, pymysql.Error).run()
+PyMySQL(connect, pymysql.Error).run()
