@@ -211,6 +211,7 @@ const CASES: &[Case] = &[
     Case("SHOW GRANTS", &[]),
     Case("SHOW GRANTS FOR eve", &[Need::CreateUser]),
     Case("SHOW GRANTS FOR ROLE loaders", &[Need::CreateUser]),
+    Case("SET ROLE ALL", &[]),
     Case("USE sales", &[]),
     // Those of MySQL that show something of a stage, or do something.
     Case("KILL {victim}", &[Need::Connections]),

@@ -346,13 +346,13 @@ pub(super) const VARIABLES: &[Variable] = &[
     flag("print_identified_with_as_hex", false),
     flag("profiling", false),
     bounded("profiling_history_size", 15, 0, 100),
-    number("protocol_version", 10).global().fixed(),
     of("protocol_compression_algorithms", |session| {
         let allowed = &session.instance.config.protocol_compression_algorithms;
         let names = allowed.iter().map(|algorithm| algorithm.name()).chain(["uncompressed"]);
         names.collect::<Vec<_>>().join(",").into()
     })
     .global(),
+    number("protocol_version", 10).global().fixed(),
     null("proxy_user").session().fixed(),
     of("pseudo_thread_id", |session| Value::UInt(u64::from(session.peer.connection_id))).session(),
     number("query_alloc_block_size", 8192),
