@@ -72,6 +72,8 @@ pub struct Config {
     pub limits: Limits,
     /// How files travel.
     pub transfer: Transfer,
+    /// Bounds on queries.
+    pub query: Queries,
 }
 
 /// How connections are encrypted: files with PEM texts.
@@ -238,6 +240,25 @@ impl Limits {
     }
 }
 
+/// Bounds on queries of what is in files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Queries {
+    /// Bytes that all queries together may hold. What needs more goes to the disk, or fails with error 1041.
+    pub memory_bytes: usize,
+    /// Bytes on the disk for that.
+    pub spill_bytes: u64,
+    /// Where. `None`: `spill` in the data directory.
+    pub spill_dir: Option<PathBuf>,
+}
+
+impl Default for Queries {
+    fn default() -> Queries {
+        let gib = 1 << 30;
+        Queries { memory_bytes: 2 * gib, spill_bytes: 100 << 30, spill_dir: None }
+    }
+}
+
 /// A text that is never printed.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -285,6 +306,7 @@ struct File {
     secret_key_file: Option<PathBuf>,
     limits: Limits,
     transfer: Transfer,
+    query: Queries,
 }
 
 /// What the command line and the environment said; each wins over the file.
@@ -349,6 +371,7 @@ impl Config {
             secret_key_file: file.secret_key_file,
             limits: file.limits,
             transfer: file.transfer,
+            query: file.query,
         };
         config.check()?;
         Ok(config)

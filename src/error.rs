@@ -29,7 +29,7 @@ const fn code(number: u16, state: &'static str) -> Code {
 }
 
 /// What failed, with the data that its sentence needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Error {
     /// The text of a statement could not be understood.
     Syntax {
@@ -256,6 +256,67 @@ pub enum Error {
         /// What the storage said: endpoint, bucket, its own text. For the log, never for clients.
         detail: String,
     },
+    /// What was asked for as a view is none.
+    NotAView {
+        /// The name.
+        name: String,
+    },
+    /// Two columns of one table have the same name.
+    DuplicateColumn {
+        /// The name.
+        name: String,
+    },
+    /// A table, view or stage has this name already.
+    TableExists {
+        /// The name.
+        name: String,
+    },
+    /// A file format has this name already.
+    FormatExists {
+        /// The name.
+        name: String,
+    },
+    /// No file format has this name.
+    UnknownFileFormat {
+        /// The name.
+        name: String,
+    },
+    /// A file is another one than when a query began.
+    FileChanged {
+        /// The stage.
+        stage: String,
+        /// The path inside it.
+        path: String,
+    },
+    /// What is in a file can't be read as what it is taken for.
+    UnreadableFile {
+        /// The location that the query names.
+        location: String,
+        /// The file.
+        path: String,
+        /// What is wrong, perhaps with a line.
+        why: String,
+    },
+    /// Nothing tells how a file is to be read.
+    UnknownFormat {
+        /// The file.
+        path: String,
+    },
+    /// A query of a location without files.
+    NoFiles {
+        /// The location.
+        location: String,
+    },
+    /// A query can't be computed.
+    Query {
+        /// Why.
+        what: String,
+    },
+    /// A query needs more memory than queries have.
+    OutOfMemory {
+        /// Who needs how much.
+        why: String,
+    },
     /// Another server changed the same thing at the same moment.
     Conflict {
         /// What was changed.
@@ -388,6 +449,8 @@ pub enum Error {
         /// The user.
         user: String,
     },
+    /// A query took longer than `max_execution_time`.
+    QueryTimeout,
     /// `KILL QUERY` has ended the statement.
     Interrupted,
     /// `KILL CONNECTION` has ended the connection.
@@ -643,6 +706,25 @@ impl fmt::Display for Error {
             Error::Storage { operation, stage, path, kind, .. } => {
                 write!(f, "Can't {operation} '{path}' on {stage}: {}", kind.sentence())
             }
+            Error::NotAView { name } => write!(f, "'{name}' is not VIEW"),
+            Error::DuplicateColumn { name } => write!(f, "Duplicate column name '{name}'"),
+            Error::TableExists { name } => write!(f, "Table '{name}' already exists"),
+            Error::FormatExists { name } => write!(f, "File format '{name}' already exists"),
+            Error::UnknownFileFormat { name } => write!(f, "File format '{name}' doesn't exist"),
+            Error::FileChanged { stage, path } => {
+                write!(f, "File '{path}' on {stage} was changed while the query read it")
+            }
+            Error::UnreadableFile { location, path, why } => {
+                write!(f, "Can't read '{path}' of {location}: {why}")
+            }
+            Error::UnknownFormat { path } => {
+                write!(f, "Can't tell the format of '{path}' by its name")
+            }
+            Error::NoFiles { location } => write!(f, "There are no files at {location}"),
+            Error::Query { what } => write!(f, "Can't compute the query: {what}"),
+            Error::OutOfMemory { why } => {
+                write!(f, "The query needs more memory than queries have: {why}")
+            }
             Error::Conflict { name } => {
                 write!(f, "'{name}' was changed by another connection at the same time")
             }
@@ -705,6 +787,9 @@ impl fmt::Display for Error {
             Error::NoSuchGrant { user } => {
                 write!(f, "There is no such grant defined for user '{user}'")
             }
+            Error::QueryTimeout => f.write_str(
+                "Query execution was interrupted, maximum statement execution time exceeded",
+            ),
             Error::Interrupted => f.write_str("Query execution was interrupted"),
             Error::ConnectionKilled => f.write_str("Connection was killed"),
             Error::DifferentColumns => {
@@ -799,6 +884,17 @@ impl Error {
             Error::LimitReached { .. } | Error::QuotaExceeded { .. } => code(1226, "42000"),
             Error::FileExists { .. } => code(1086, "HY000"),
             Error::Storage { kind, .. } => kind.code(),
+            Error::NotAView { .. } => code(1347, "HY000"),
+            Error::DuplicateColumn { .. } => code(1060, "42S21"),
+            Error::TableExists { .. } => code(1050, "42S01"),
+            Error::FormatExists { .. } => code(1007, "HY000"),
+            Error::UnknownFileFormat { .. } => code(1146, "42S02"),
+            Error::FileChanged { .. } => code(1412, "HY000"),
+            Error::UnreadableFile { .. } => code(1033, "HY000"),
+            Error::UnknownFormat { .. } => code(1235, "42000"),
+            Error::NoFiles { .. } => code(1017, "HY000"),
+            Error::Query { .. } => code(1105, "HY000"),
+            Error::OutOfMemory { .. } => code(1041, "HY000"),
             Error::Conflict { .. } => code(1213, "40001"),
             Error::CatalogDamaged { .. } => code(1033, "HY000"),
             Error::AccessDenied { .. } | Error::BadLink { .. } => code(1045, "28000"),
@@ -825,6 +921,7 @@ impl Error {
             Error::UnknownConnection { .. } => code(1094, "HY000"),
             Error::NotTheOwner { .. } => code(1095, "HY000"),
             Error::NoSuchGrant { .. } => code(1141, "42000"),
+            Error::QueryTimeout => code(3024, "HY000"),
             Error::Interrupted => code(1317, "70100"),
             Error::ConnectionKilled => code(1927, "70100"),
             Error::DifferentColumns => code(1222, "21000"),
@@ -916,7 +1013,18 @@ impl Error {
             }
             Error::FileExists { .. } => Some("OVERWRITE=TRUE replaces it".to_owned()),
             Error::Storage { kind, .. } => kind.hint().map(str::to_owned),
-            Error::Conflict { .. } => Some("try again".to_owned()),
+            Error::UnknownFileFormat { .. } => {
+                Some("SHOW FILE FORMATS lists what exists".to_owned())
+            }
+            Error::FileChanged { .. } | Error::Conflict { .. } => Some("try again".to_owned()),
+            Error::UnknownFormat { .. } => Some(
+                "say it: FROM @stage/path (TYPE => 'CSV'), or FILE_FORMAT=(TYPE=CSV) of the stage"
+                    .to_owned(),
+            ),
+            Error::NoFiles { .. } => Some("LIST shows what is there".to_owned()),
+            Error::OutOfMemory { .. } => {
+                Some("query.memory_bytes in the configuration bounds it".to_owned())
+            }
             Error::CatalogDamaged { .. } => {
                 Some("restore the object, or DROP what it describes".to_owned())
             }
@@ -971,6 +1079,7 @@ impl Error {
             | Error::WrongArgumentCount { .. }
             | Error::NotTheOwner { .. }
             | Error::NoSuchGrant { .. }
+            | Error::QueryTimeout
             | Error::Interrupted
             | Error::ConnectionKilled
             | Error::DifferentColumns
@@ -1001,6 +1110,12 @@ impl Error {
             | Error::Disconnected { .. }
             | Error::BadLink { .. }
             | Error::BadRequest { .. }
+            | Error::NotAView { .. }
+            | Error::DuplicateColumn { .. }
+            | Error::TableExists { .. }
+            | Error::FormatExists { .. }
+            | Error::UnreadableFile { .. }
+            | Error::Query { .. }
             | Error::Internal { .. } => None,
         }
     }

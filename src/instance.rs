@@ -14,6 +14,8 @@ use crate::config::{Config, UserLimits};
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
 use crate::processes::Processes;
+use crate::query::Engine;
+use crate::schema::Schemas;
 use crate::stage::Stages;
 use crate::stage::definition::Definition;
 use crate::stage::name::StageName;
@@ -48,6 +50,10 @@ pub struct Instance {
     pub processes: Arc<Processes>,
     /// Statements that were run.
     pub statements: AtomicU64,
+    /// Views and file formats.
+    pub schemas: Schemas,
+    /// What computes queries of files.
+    pub engine: Engine,
 }
 
 impl Instance {
@@ -59,7 +65,11 @@ impl Instance {
         let tls = Arc::new(Tls::open(&config)?);
         let users = Users::new(&config.root_password, config.default_authentication_plugin);
         let exchange = Exchange::new(&config.data_dir);
+        let schemas = Schemas::open(&stages).await?;
+        let engine = Engine::new(&config)?;
         Ok(Arc::new(Instance {
+            schemas,
+            engine,
             config,
             stages,
             http_addr: OnceLock::new(),

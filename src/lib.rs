@@ -16,7 +16,7 @@
 //!
 //! # Who knows whom
 //!
-//! `main → { server, http } → session → statement → { sql, access, transfer } → stage → rows`, and
+//! `main → { server, http } → session → statement → { sql, access, transfer, query, schema } → stage → rows`, and
 //! [`error`] for all. No arrow turns back: a stage never sees SQL, a statement never sees a socket.
 //! [`client`] is the other end of the wire: it uses [`sql`]'s quoting and [`transfer`]'s names alone.
 //! [`tls`] and [`compressed`] know nobody; `server` and `http` encrypt by the one, `server` compresses
@@ -32,7 +32,9 @@ pub mod http;
 pub mod instance;
 pub mod metrics;
 pub mod processes;
+pub mod query;
 pub mod rows;
+pub mod schema;
 pub mod server;
 pub mod session;
 pub mod similar;

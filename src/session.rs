@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -289,6 +289,7 @@ impl Session {
         files: &mut dyn ClientFiles,
         running: Running,
     ) -> Result<Outcome> {
+        let limit = self.time_limit(statement)?;
         let work = async {
             if statement.asks_for_roles() {
                 self.roles = self.rights().await?.roles;
@@ -298,6 +299,7 @@ impl Session {
         let outcome = tokio::select! {
             biased;
             () = running.interrupted.cancelled() => Err(Error::Interrupted),
+            () = until(limit) => Err(Error::QueryTimeout),
             outcome = work => outcome,
         };
         self.row_count = match &outcome {
@@ -306,10 +308,22 @@ impl Session {
         };
         match outcome? {
             Outcome::Rows { columns, rows } => {
-                Ok(Outcome::Rows { columns, rows: interruptible(rows, running) })
+                Ok(Outcome::Rows { columns, rows: interruptible(rows, running, limit) })
             }
             other @ (Outcome::Done(_) | Outcome::Nothing) => Ok(other),
         }
+    }
+
+    /// When a query has to be done: `max_execution_time`, in milliseconds, is for queries alone.
+    fn time_limit(&self, statement: &Statement) -> Result<Option<tokio::time::Instant>> {
+        if !matches!(statement, Statement::Select(_)) {
+            return Ok(None);
+        }
+        let Value::UInt(millis) = self.variables.get(self, None, "max_execution_time")? else {
+            return Ok(None);
+        };
+        let until = tokio::time::Instant::now().checked_add(Duration::from_millis(millis));
+        Ok(until.filter(|_| millis > 0))
     }
 
     /// Splits the first statement off a text of several. The rest is empty after the last one.
@@ -324,18 +338,12 @@ impl Session {
         let columns = match fill(sql, sql_mode, &places, &vec![Value::Null; places.len()])
             .and_then(|text| Statement::parse_in(&text, sql_mode))
         {
-            Ok(statement) => match (statement.columns(self), &statement) {
-                (Ok(columns), _) => columns,
-                (Err(error), Statement::Select(select)) => {
-                    return Err(select.wrong(self, error).await);
-                }
-                (Err(error), _) => return Err(error),
-            },
+            Ok(statement) => statement.columns(self).await?,
             // Options take no NULL, but an empty text.
             Err(_) if !places.is_empty() => {
                 let empty = vec![Value::Text(String::new()); places.len()];
                 let text = fill(sql, sql_mode, &places, &empty)?;
-                Statement::parse_in(&text, sql_mode)?.columns(self)?
+                Statement::parse_in(&text, sql_mode)?.columns(self).await?
             }
             Err(error) => return Err(error),
         };
@@ -558,6 +566,25 @@ impl Session {
         }
     }
 
+    /// The files of an area that a query reads, with what tells the area from all others, and the
+    /// options of its `FILE_FORMAT`.
+    pub async fn source_at(
+        &self,
+        area: &Area,
+    ) -> Result<(Arc<Files>, String, BTreeMap<String, String>)> {
+        let files = self.files_at(area, StagePrivilege::Read).await?;
+        let (home, format) = match area {
+            Area::User => (format!("user {}", self.peer.user), BTreeMap::new()),
+            Area::Stage { database, name } => {
+                let name = QualifiedName { database: database.clone(), name: name.clone() };
+                let stage = self.stage(&self.stage_name(&name)?).await?;
+                (stage.id.to_string(), stage.file_format.clone())
+            }
+            Area::Table { .. } => (files.describe(), BTreeMap::new()),
+        };
+        Ok((files, home, format))
+    }
+
     /// Creates a stage that ends with this connection.
     pub async fn create_temporary(
         &mut self,
@@ -710,13 +737,26 @@ impl Session {
     }
 }
 
-/// Rows until their statement is killed, which then ends as a failure.
-fn interruptible(rows: RowStream, running: Running) -> RowStream {
-    stream::unfold(Some((rows, running)), |state| async {
+/// Waits for a moment; for ever, if there is none.
+async fn until(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Rows until their statement is killed or its time is up, which then ends as a failure.
+fn interruptible(
+    rows: RowStream,
+    running: Running,
+    limit: Option<tokio::time::Instant>,
+) -> RowStream {
+    stream::unfold(Some((rows, running)), move |state| async move {
         let (mut rows, running) = state?;
         let next = tokio::select! {
             biased;
             () = running.interrupted.cancelled() => Some(Err(Error::Interrupted)),
+            () = until(limit) => Some(Err(Error::QueryTimeout)),
             next = rows.next() => next,
         }?;
         let ended = next.is_err();

@@ -11,7 +11,7 @@ use crate::access::people::{Grantee, Grants, Identity, OwnLimits, People, Rights
 use crate::access::{Known, ROOT};
 use crate::config::Plugin;
 use crate::error::{Error, Result};
-use crate::stage::{Register, Sealed, Stages};
+use crate::stage::{PEOPLE, Register, Sealed, Stages};
 
 /// MySQL's limit.
 const MAX_NAME_CHARS: usize = 32;
@@ -24,7 +24,7 @@ pub struct Directory {
 impl Directory {
     /// Opens what is kept beside the stages.
     pub async fn open(stages: &Stages) -> Result<Directory> {
-        Ok(Directory { register: stages.register().await? })
+        Ok(Directory { register: stages.register(PEOPLE).await? })
     }
 
     /// Everybody, now.

@@ -88,6 +88,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::SeveralColumns
         | Error::NoGroup
         | Error::WrongArgumentCount { .. }
+        | Error::QueryTimeout
         | Error::Interrupted
         | Error::ConnectionKilled
         | Error::DifferentColumns
@@ -109,6 +110,14 @@ fn status(error: &Error) -> StatusCode {
         | Error::NotUtf8 { .. }
         | Error::UnknownCommand { .. }
         | Error::Disconnected { .. }
+        | Error::UnknownFileFormat { .. }
+        | Error::NotAView { .. }
+        | Error::DuplicateColumn { .. }
+        | Error::UnreadableFile { .. }
+        | Error::UnknownFormat { .. }
+        | Error::NoFiles { .. }
+        | Error::Query { .. }
+        | Error::OutOfMemory { .. }
         | Error::BadRequest { .. } => StatusCode::BAD_REQUEST,
         Error::AccessDenied { .. } => StatusCode::UNAUTHORIZED,
         Error::UrlNotAllowed { .. }
@@ -134,6 +143,9 @@ fn status(error: &Error) -> StatusCode {
         | Error::DatabaseExists { .. }
         | Error::FileExists { .. }
         | Error::Collision { .. }
+        | Error::TableExists { .. }
+        | Error::FormatExists { .. }
+        | Error::FileChanged { .. }
         | Error::Conflict { .. } => StatusCode::CONFLICT,
         Error::PacketTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::LimitReached { .. } => StatusCode::TOO_MANY_REQUESTS,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 pub mod decimal;
 pub mod moment;
@@ -15,7 +16,7 @@ use self::moment::{DateTime, Time};
 use crate::error::Result;
 
 /// The type of a column, in MySQL's terms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Type {
     /// `TINYINT(1)`: true or false, as the numbers 1 and 0.
     Bool,
@@ -58,7 +59,7 @@ impl Type {
 }
 
 /// One column of a result set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// The name that clients show.
     pub name: String,

@@ -8,7 +8,7 @@
 
 use std::any::TypeId;
 
-use sqlparser::ast::{BinaryOperator, Expr, Statement};
+use sqlparser::ast::{BinaryOperator, Expr, Query, Statement};
 use sqlparser::dialect::{Dialect, MySqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -238,13 +238,63 @@ fn is_sign(token: &Token) -> bool {
     !text.starts_with(|c: char| c.is_alphanumeric() || "_@$'\"`.;,() \n\t".contains(c))
 }
 
+/// Reads a query of ours.
+pub fn query(text: &str) -> crate::error::Result<Query> {
+    let dialect = StageDialect::default();
+    let read = parser(&dialect, text).and_then(|mut parser| parser.parse_query());
+    read.map(|query| *query)
+        .map_err(|error| crate::error::Error::Internal { what: format!("'{text}': {error}") })
+}
+
+/// The same query with all names in lower case and without quotes, for who tells `ID` from `id`.
+pub fn in_lower_case(query: &Query) -> crate::error::Result<Query> {
+    let dialect = StageDialect::default();
+    let again = || -> Result<Query, ParserError> {
+        let tokens = Tokenizer::new(&dialect, &query.to_string()).tokenize_with_location()?;
+        let tokens = tokens.into_iter().map(|mut token| {
+            if let Token::Word(word) = &mut token.token {
+                let quoted = word.quote_style.take().is_some();
+                if quoted || word.keyword == Keyword::NoKeyword {
+                    word.value = word.value.to_lowercase();
+                    word.keyword = Keyword::NoKeyword;
+                }
+            }
+            token
+        });
+        Parser::new(&dialect)
+            .with_tokens_with_locations(tokens.collect())
+            .parse_query()
+            .map(|query| *query)
+    };
+    again().map_err(|error| crate::error::Error::Internal {
+        what: format!("a query can't be read again: {error}"),
+    })
+}
+
+/// Where what a query selects begins: behind its first `SELECT`, but for those in the parentheses of its `WITH`.
+fn behind_select(tokens: &[TokenWithSpan]) -> usize {
+    let with = tokens.iter().find_map(keyword).is_some_and(|word| word == "WITH");
+    let mut depth = 0_usize;
+    for (index, token) in tokens.iter().enumerate() {
+        if token.token == Token::LParen {
+            depth += 1;
+        } else if token.token == Token::RParen {
+            depth = depth.saturating_sub(1);
+        } else if keyword(token).as_deref() == Some("SELECT") && (depth == 0 || !with) {
+            return index + 1;
+        }
+    }
+    tokens.len()
+}
+
 /// What a query selects, each as it is written: MySQL names columns so. Empty where the text is no query.
 pub fn selected(dialect: &StageDialect, text: &str) -> Vec<String> {
     let tokens = Tokenizer::new(dialect, text).tokenize_with_location();
     let tokens = tokens.unwrap_or_default().into_iter();
     let tokens = tokens.filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
-    let mut tokens =
-        tokens.skip_while(|token| keyword(token).as_deref() != Some("SELECT")).skip(1).peekable();
+    let tokens: Vec<TokenWithSpan> = tokens.collect();
+    let begins = behind_select(&tokens);
+    let mut tokens = tokens.into_iter().skip(begins).peekable();
     while tokens.peek().and_then(keyword).is_some_and(|word| is_modifier(&word)) {
         tokens.next();
     }
@@ -382,6 +432,7 @@ mod tests {
             "1+1|now( ) AS n|concat('é,', (SELECT 1, 2))"
         );
         assert_eq!(of("(select SQL_NO_CACHE distinct count(*) ) UNION SELECT 2"), "count(*)");
+        assert_eq!(of("WITH t AS (SELECT 1) SELECT a+1 FROM t"), "a+1");
         assert_eq!(of("SELECT a /* x */ , -b LIMIT 1"), "a|-b");
         assert_eq!(of("SELECT"), "");
         assert_eq!(of("SET x = 'open"), "");

@@ -133,14 +133,22 @@ impl Names<'_> {
     }
 }
 
-impl fmt::Display for Location {
-    /// As it can be written again: in single quotes where anything in it needs them.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Location {
+    /// As it stands between quotes.
+    pub fn text(&self) -> String {
         let mut text = self.area.to_string();
         if !self.path.is_root() {
             text.push('/');
             text.push_str(self.path.as_str());
         }
+        text
+    }
+}
+
+impl fmt::Display for Location {
+    /// As it can be written again: in single quotes where anything in it needs them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.text();
         if is_safe(&text) { f.write_str(&text) } else { f.write_str(&literal::text(&text)) }
     }
 }

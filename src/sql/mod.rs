@@ -8,11 +8,14 @@
 //! - [`location`] reads `@stage/path`.
 //! - [`name`] reads `db.stage`.
 //! - [`options`]: `(KEY = 'value' ...)`.
+//! - [`date_format`]: the letters of `DATE_FORMAT`.
 //! - [`literal`]: how names and texts are written.
 //! - [`mode`]: what `sql_mode` changes in all of this.
 
 pub mod cursor;
+pub mod date_format;
 pub mod dialect;
+mod from;
 pub mod literal;
 pub mod location;
 pub mod mode;

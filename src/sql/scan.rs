@@ -7,6 +7,7 @@
 //! What stands in `/*!40101 ... */` counts if that version is not above ours. Then the frame becomes
 //! blanks, anywhere in a statement; else the whole does.
 
+use crate::sql::from::Tables;
 use crate::sql::literal::is_name_char;
 use crate::sql::mode::SqlMode;
 
@@ -47,6 +48,8 @@ pub enum Mode {
     Plain,
     /// One of ours: `@x` begins a location, `file://` a URI.
     Stage,
+    /// A query: `@x` begins a location where a table may stand, and is a variable elsewhere.
+    Query,
 }
 
 /// The version that we announce, as version comments write it: 8.4.6.
@@ -70,6 +73,7 @@ pub fn scan(text: &str, mode: Mode, sql_mode: SqlMode) -> Scan<'_> {
         leading: true,
         open_versions: 0,
         parameters: Vec::new(),
+        tables: Tables::default(),
     };
     let end = scanner.run();
     let rest = text.get(end..).map_or("", |rest| rest.strip_prefix(';').unwrap_or(rest));
@@ -98,6 +102,7 @@ struct Scanner<'a> {
     /// How many `/*!` wait for their `*/`.
     open_versions: usize,
     parameters: Vec<usize>,
+    tables: Tables,
 }
 
 impl<'a> Scanner<'a> {
@@ -119,20 +124,30 @@ impl<'a> Scanner<'a> {
                     self.quoted(c, !self.sql_mode.no_backslash_escapes);
                 }
                 '"' | '`' => self.quoted(c, false),
-                '@' if self.mode == Mode::Stage => self.location(),
+                '@' if self.begins_location() => self.location(),
                 c if is_name_char(c) || c == '@' => self.word(),
                 '?' => {
                     self.leading = false;
                     self.parameters.push(self.at);
+                    self.tables.other();
                     self.copy();
                 }
-                _ => {
+                c => {
                     self.leading = false;
+                    self.tables.sign(c);
                     self.copy();
                 }
             }
         }
         self.at
+    }
+
+    fn begins_location(&self) -> bool {
+        match self.mode {
+            Mode::Plain => false,
+            Mode::Stage => true,
+            Mode::Query => self.tables.expected(),
+        }
     }
 
     fn rest(&self) -> &'a str {
@@ -241,6 +256,7 @@ impl<'a> Scanner<'a> {
     /// A quoted text: a doubled quote does not end it, nor one behind a backslash.
     fn quoted(&mut self, quote: char, backslashes: bool) {
         self.leading = false;
+        self.tables.other();
         self.copy();
         while let Some(c) = self.peek() {
             self.copy();
@@ -266,8 +282,9 @@ impl<'a> Scanner<'a> {
             return self.mask(start, line, column);
         }
         self.copy_while(|c| is_name_char(c) || c == '@');
+        let word = self.text.get(start..self.at).unwrap_or("");
+        self.tables.word(word);
         if self.leading && self.words.len() < MAX_WORDS {
-            let word = self.text.get(start..self.at).unwrap_or("");
             self.words.push(word.to_uppercase());
         }
     }
@@ -314,6 +331,7 @@ impl<'a> Scanner<'a> {
 
     fn mask(&mut self, start: usize, line: usize, column: usize) {
         self.leading = false;
+        self.tables.other();
         let text = self.text.get(start..self.at).unwrap_or("");
         for c in text.chars() {
             // A quoted name may span lines; the lines must stay.
@@ -421,11 +439,47 @@ mod tests {
     }
 
     #[test]
+    fn a_query_has_locations_where_tables_stand() {
+        let found = |text| {
+            let places = scan(text, Mode::Query, SqlMode::default()).places;
+            places.iter().map(|place| place.text).collect::<Vec<_>>()
+        };
+        for text in [
+            "SELECT @a, @@b, SUBSTRING(x FROM @c) WHERE @d = 1 ORDER BY @e LIMIT 1",
+            "SELECT TRIM(LEADING 'x' FROM @v), f(a, @b) FROM t, u WHERE a IN (@x, @y)",
+            "SELECT 1 FROM t JOIN u ON t.a = @x AND f(@y) GROUP BY @z",
+            "SET @x = (SELECT @y)",
+        ] {
+            assert_eq!(found(text), [""; 0], "{text}");
+        }
+        assert_eq!(found("SELECT @a FROM @s/a--b.csv x, @t WHERE y = @b"), ["@s/a--b.csv", "@t"]);
+        assert_eq!(
+            found(
+                "WITH c AS (SELECT @a FROM @s/#1) SELECT * FROM c JOIN @t/x (PATTERN => '@u') ON @b = 1 LEFT JOIN @v"
+            ),
+            ["@s/#1", "@t/x", "@v"]
+        );
+        assert_eq!(
+            found(
+                "(SELECT 1 FROM (@a JOIN (SELECT * FROM @b) AS x) , @c) UNION SELECT 2 FROM @d/*.csv"
+            ),
+            ["@a", "@b", "@c", "@d/*.csv"]
+        );
+        assert_eq!(
+            found(
+                "SELECT * FROM DIRECTORY(@a) d, INFER_SCHEMA(LOCATION => @b/c, FILE_FORMAT => 'x') WHERE d.x => @v"
+            ),
+            ["@a", "@b/c"]
+        );
+        assert_eq!(found("SELECT (SELECT MAX(x) FROM @a), @b FROM t"), ["@a"]);
+    }
+
+    #[test]
     fn nothing_panics_on_broken_text() {
         for text in
             ["", ";", "'", "\"", "`", "@", "@\"", "/*", "/*!", "--", "@s/", "file://", "\\", "'\\"]
         {
-            for mode in [Mode::Plain, Mode::Stage] {
+            for mode in [Mode::Plain, Mode::Stage, Mode::Query] {
                 let _ = scan(text, mode, SqlMode::default());
             }
         }

@@ -137,12 +137,12 @@ impl Catalog {
         Ok(Catalog { stages, databases, seal, store })
     }
 
-    /// The document of users and roles.
-    pub(super) async fn register<T>(&self) -> Result<Register<T>>
+    /// A document of a room above.
+    pub(super) async fn register<T>(&self, name: &'static str) -> Result<Register<T>>
     where
         T: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        Register::open(Arc::clone(&self.store), self.seal.clone()).await
+        Register::open(Arc::clone(&self.store), self.seal.clone(), name).await
     }
 
     pub(super) async fn create_database(&self, name: &str, by: &str) -> Result<()> {

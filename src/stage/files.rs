@@ -197,6 +197,45 @@ impl Files {
         self.blocks(path, range).await
     }
 
+    /// A part of a file, of the very version that `seen` tells of: another one is an error, not a mixture
+    /// of both. Where a storage can't read by ETag, size and time are compared before each part.
+    pub async fn read_version(
+        &self,
+        path: &StagePath,
+        range: std::ops::Range<u64>,
+        seen: &Entry,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        self.confine(path.as_str()).await?;
+        let changed = || Error::FileChanged { stage: self.label.clone(), path: path.to_string() };
+        let by_etag = self.operator.info().capability().read_with_if_match;
+        let Some(etag) = seen.etag.as_deref().filter(|_| by_etag) else {
+            let found = self.operator.stat(&self.key(path.as_str())).await;
+            let found = found.map_err(|error| self.fault("read", path.as_str(), &error))?;
+            let found = self.entry(path.to_string(), &found);
+            if (found.size, found.last_modified) != (seen.size, seen.last_modified) {
+                return Err(changed());
+            }
+            return self.blocks(path, range).await;
+        };
+        let failed = |label: &str, path: &str, error: &opendal::Error| {
+            if error.kind() == opendal::ErrorKind::ConditionNotMatch {
+                return Error::FileChanged { stage: label.to_owned(), path: path.to_owned() };
+            }
+            fault::storage("read", label, path, error)
+        };
+        let (label, path) = (self.label.clone(), path.to_string());
+        let reader = self.operator.reader_with(&self.key(&path)).if_match(etag).await;
+        let reader = reader.map_err(|error| failed(&label, &path, &error))?;
+        let blocks = reader.into_stream(range).await;
+        let blocks = blocks.map_err(|error| failed(&label, &path, &error))?;
+        Ok(blocks
+            .map(move |block| match block {
+                Ok(buffer) => Ok(buffer.to_bytes()),
+                Err(error) => Err(failed(&label, &path, &error)),
+            })
+            .boxed())
+    }
+
     /// The contents of one file, block by block.
     pub async fn read(&self, path: &StagePath) -> Result<BoxStream<'static, Result<Bytes>>> {
         if self.stat(path).await?.is_none() {

@@ -1,4 +1,4 @@
-//! A document of the catalog that belongs to a room above: what is in it is theirs, that no change is
+//! Documents of the catalog that belong to rooms above: what is in them is theirs, that no change is
 //! lost is ours. Each change is a revision, as with stages.
 
 use std::sync::Arc;
@@ -23,21 +23,31 @@ type Document<T> = Result<Arc<T>, Unreadable>;
 #[derive(Debug, Clone)]
 pub(super) struct Unreadable(String);
 
+/// Which document: the name of its directory.
+type Name = &'static str;
+
+/// Users, roles and grants.
+pub const PEOPLE: Name = "people";
+
+/// Views and file formats.
+pub const SCHEMA: Name = "schema";
+
 impl<T: Send + Sync + 'static> Record for Document<T> {
-    type Key = ();
+    type Key = Name;
     const ROOT: &'static str = "access/";
 
-    fn dir((): &()) -> String {
-        "people/".to_owned()
+    fn dir(name: &Name) -> String {
+        format!("{name}/")
     }
 
-    fn key(dir: &str) -> Option<()> {
-        (dir == "people").then_some(())
+    fn key(dir: &str) -> Option<Name> {
+        [PEOPLE, SCHEMA].into_iter().find(|name| *name == dir)
     }
 }
 
-/// The document.
+/// A document.
 pub struct Register<T: Clone + Send + Sync + 'static> {
+    name: Name,
     history: Arc<History<Document<T>>>,
     seal: Seal,
 }
@@ -46,10 +56,11 @@ impl<T> Register<T>
 where
     T: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    pub(super) async fn open(store: Arc<Store>, seal: Seal) -> Result<Register<T>> {
+    pub(super) async fn open(store: Arc<Store>, seal: Seal, name: Name) -> Result<Register<T>> {
+        // The others of this kind hold something else, and are nobody's here.
         let decode =
-            |&(): &(), bytes: &[u8]| revision::decode(bytes).map(Arc::new).map_err(Unreadable);
-        Ok(Register { history: History::open(store, Box::new(decode)).await?, seal })
+            |_: &Name, bytes: &[u8]| revision::decode(bytes).map(Arc::new).map_err(Unreadable);
+        Ok(Register { name, history: History::open(store, Box::new(decode)).await?, seal })
     }
 
     /// What it says now, on any server.
@@ -65,19 +76,21 @@ where
             let mut content = T::clone(&content);
             change(&mut content)?;
             let bytes = revision::encode(&content)?;
-            if self.history.put(&(), number + 1, Ok(Arc::new(content)), bytes).await? {
+            if self.history.put(&self.name, number + 1, Ok(Arc::new(content)), bytes).await? {
                 return Ok(());
             }
         }
-        Err(Error::Conflict { name: "users and roles".to_owned() })
+        Err(Error::Conflict { name: format!("the {} of the catalog", self.name) })
     }
 
     async fn newest(&self) -> Result<(u64, Arc<T>)> {
-        let Some(newest) = self.history.newest(&()).await? else { return Ok((0, Arc::default())) };
+        let Some(newest) = self.history.newest(&self.name).await? else {
+            return Ok((0, Arc::default()));
+        };
         match &*newest.record {
             Ok(content) => Ok((newest.number, Arc::clone(content))),
             Err(Unreadable(why)) => Err(Error::CatalogDamaged {
-                object: History::<Document<T>>::object(&(), newest.number),
+                object: History::<Document<T>>::object(&self.name, newest.number),
                 why: why.clone(),
             }),
         }
@@ -95,7 +108,7 @@ where
 
     /// Opens a secret that was sealed.
     pub fn open_sealed(&self, sealed: &Sealed, owner: Uuid, what: &str) -> Result<Secret> {
-        let object = || "access/people/".to_owned();
+        let object = || format!("access/{}/", self.name);
         let opened = self.seal.open(sealed, owner, what);
         opened.map_err(|why| Error::CatalogDamaged { object: object(), why })
     }

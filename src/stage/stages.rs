@@ -128,12 +128,13 @@ impl Stages {
         }
     }
 
-    /// The document of users and roles, which is kept where the stages are.
-    pub async fn register<T>(&self) -> Result<Register<T>>
+    /// A document of a room above, which is kept where the stages are: [`crate::stage::PEOPLE`],
+    /// [`crate::stage::SCHEMA`].
+    pub async fn register<T>(&self, name: &'static str) -> Result<Register<T>>
     where
         T: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        self.catalog.register().await
+        self.catalog.register(name).await
     }
 
     /// Makes a database.

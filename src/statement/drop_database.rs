@@ -48,6 +48,7 @@ impl DropDatabase {
             Ok(stages) => {
                 session.database_dropped(&self.name).await;
                 session.instance.directory.forget_database(&self.name).await?;
+                session.instance.schemas.forget_database(&self.name).await?;
                 Ok(Outcome::affected(stages))
             }
             Err(error @ Error::UnknownDatabase { .. }) if self.if_exists => {

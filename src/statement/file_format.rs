@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
+use crate::session::Session;
 use crate::similar::nearest;
+use crate::sql::name::QualifiedName;
 use crate::sql::options::Options;
 
 /// The kinds of files that Databend and Snowflake have.
@@ -80,11 +82,7 @@ const VALUES: &[&str] = &[
 
 /// Checks names and values.
 pub fn check(options: &Options) -> Result<BTreeMap<String, String>> {
-    let mut checked = BTreeMap::new();
-    for (key, value) in options.pairs() {
-        let (key, value) = check_one(key, value)?;
-        checked.insert(key, value);
-    }
+    let checked = check_pairs(options.pairs())?;
     if !checked.is_empty() && !checked.contains_key("TYPE") && !checked.contains_key("FORMAT_NAME")
     {
         return Err(Error::BadValue {
@@ -94,6 +92,29 @@ pub fn check(options: &Options) -> Result<BTreeMap<String, String>> {
         });
     }
     Ok(checked)
+}
+
+/// The same, where the type may be known already.
+pub fn check_pairs(pairs: Vec<(String, String)>) -> Result<BTreeMap<String, String>> {
+    pairs.into_iter().map(|(key, value)| check_one(key, value)).collect()
+}
+
+/// The options of a file format by its name: `name`, `database.name`.
+pub async fn named(name: &str, session: &Session) -> Result<BTreeMap<String, String>> {
+    let (database, name) = match name.split_once('.') {
+        Some((database, name)) => (Some(database.to_owned()), name),
+        None => (None, name),
+    };
+    let name = session.stage_name(&QualifiedName { database, name: name.to_owned() })?;
+    let schema = session.instance.schemas.read().await?;
+    let format = schema.format(&name);
+    let format = format.ok_or_else(|| Error::UnknownFileFormat { name: name.to_string() })?;
+    Ok(format.options.clone())
+}
+
+/// Whether this is the name of a kind of files.
+pub fn is_type(name: &str) -> bool {
+    TYPES.contains(&name.to_uppercase().as_str())
 }
 
 fn check_one(key: String, value: String) -> Result<(String, String)> {

@@ -25,11 +25,13 @@ pub mod create_database;
 pub mod create_role;
 pub mod create_stage;
 pub mod create_user;
+pub mod create_view;
 pub mod describe_stage;
 pub mod drop_database;
 pub mod drop_role;
 pub mod drop_stage;
 pub mod drop_user;
+pub mod explain;
 pub mod expression;
 pub mod file_format;
 pub mod get;
@@ -70,11 +72,13 @@ use create_database::CreateDatabase;
 use create_role::CreateRole;
 use create_stage::CreateStage;
 use create_user::CreateUser;
+use create_view::{CreateView, DropView};
 use describe_stage::DescribeStage;
 use drop_database::DropDatabase;
 use drop_role::DropRole;
 use drop_stage::DropStage;
 use drop_user::DropUser;
+use explain::Explain;
 use get::Get;
 use grant::Grant;
 use kill::Kill;
@@ -113,6 +117,12 @@ pub enum Statement {
     CreateDatabase(CreateDatabase),
     /// `CREATE STAGE`
     CreateStage(CreateStage),
+    /// `CREATE VIEW`
+    CreateView(Box<CreateView>),
+    /// `DROP VIEW`
+    DropView(DropView),
+    /// `EXPLAIN` of a query
+    Explain(Box<Explain>),
     /// `DESCRIBE STAGE`
     DescribeStage(DescribeStage),
     /// `DROP DATABASE`
@@ -259,13 +269,11 @@ impl Statement {
 
     /// Reads one statement; a `;` may end it, and nothing but blanks and comments may follow.
     pub fn parse_in(text: &str, sql_mode: SqlMode) -> Result<Statement> {
-        let plain = scan(text, Mode::Plain, sql_mode);
-        let Some(entry) = entry(&plain.words) else {
-            only_statement(&plain)?;
-            return ordinary::parse(&plain);
-        };
-        let scanned = scan(text, Mode::Stage, sql_mode);
+        let scanned = scan_as_it_begins(text, sql_mode);
         only_statement(&scanned)?;
+        let Some(entry) = entry(&scanned.words) else {
+            return ordinary::parse(&scanned);
+        };
         let mut cursor = Cursor::from_scan(scanned.statement, &scanned)?;
         let statement = (entry.parse)(&mut cursor)?;
         cursor.expect_end("")?;
@@ -280,15 +288,16 @@ impl Statement {
     }
 
     /// What it answers, as far as that is known before it runs; empty for an OK.
-    pub fn columns(&self, session: &Session) -> Result<Vec<Column>> {
+    pub async fn columns(&self, session: &Session) -> Result<Vec<Column>> {
         Ok(match self {
             Statement::CopyFiles(copy) => copy_files::columns(copy.detailed()),
             Statement::DescribeStage(_) | Statement::ShowStages(_) => show_stages::columns(),
+            Statement::Explain(_) => explain::columns(),
             Statement::Get(_) => get::columns(),
             Statement::List(_) => list::columns(),
             Statement::Presign(_) => presign::columns(),
             Statement::Remove(_) => remove::columns(),
-            Statement::Select(select) => select.columns(session)?,
+            Statement::Select(select) => select.known_columns(session).await?,
             Statement::Show(show) => show.columns(session)?,
             Statement::ShowCreate(show) => show.columns(),
             Statement::ShowCreateStage(_) => show_create_stage::columns(),
@@ -311,6 +320,8 @@ impl Statement {
             | Statement::SetPassword(_)
             | Statement::CreateDatabase(_)
             | Statement::CreateStage(_)
+            | Statement::CreateView(_)
+            | Statement::DropView(_)
             | Statement::DropDatabase(_)
             | Statement::DropStage(_)
             | Statement::Kill(_)
@@ -333,6 +344,9 @@ impl Statement {
             Statement::CallStagePut(statement) => statement.execute(session).await,
             Statement::CreateDatabase(statement) => statement.execute(session).await,
             Statement::CreateStage(statement) => statement.execute(session).await,
+            Statement::CreateView(statement) => statement.execute(session).await,
+            Statement::DropView(statement) => statement.execute(session).await,
+            Statement::Explain(statement) => statement.execute(session).await,
             Statement::DescribeStage(statement) => statement.execute(session).await,
             Statement::DropDatabase(statement) => statement.execute(session).await,
             Statement::DropStage(statement) => statement.execute(session).await,
@@ -381,6 +395,8 @@ impl Statement {
                 | Statement::CreateRole(_)
                 | Statement::CreateStage(_)
                 | Statement::CreateUser(_)
+                | Statement::CreateView(_)
+                | Statement::DropView(_)
                 | Statement::DropDatabase(_)
                 | Statement::DropRole(_)
                 | Statement::DropStage(_)
@@ -403,6 +419,9 @@ impl Statement {
             Statement::CallStagePut(_) => "call_stage_put",
             Statement::CreateDatabase(_) => "create_database",
             Statement::CreateStage(_) => "create_stage",
+            Statement::CreateView(_) => "create_view",
+            Statement::DropView(_) => "drop_view",
+            Statement::Explain(_) => "explain",
             Statement::DescribeStage(_) => "describe_stage",
             Statement::DropDatabase(_) => "drop_database",
             Statement::DropStage(_) => "drop_stage",
@@ -463,6 +482,9 @@ impl Statement {
             Statement::CallStagePut(statement) => statement.print(secrets),
             Statement::CreateDatabase(statement) => statement.to_string(),
             Statement::CreateStage(statement) => statement.print(secrets),
+            Statement::CreateView(statement) => statement.to_string(),
+            Statement::DropView(statement) => statement.to_string(),
+            Statement::Explain(statement) => statement.to_string(),
             Statement::DescribeStage(statement) => statement.to_string(),
             Statement::DropDatabase(statement) => statement.to_string(),
             Statement::DropStage(statement) => statement.to_string(),
@@ -520,7 +542,11 @@ fn begins(words: &[String], lead: &str) -> bool {
 /// Scans in the way that the statement's own first words ask for.
 pub fn scan_as_it_begins(text: &str, sql_mode: SqlMode) -> Scan<'_> {
     let plain = scan(text, Mode::Plain, sql_mode);
-    if entry(&plain.words).is_some() { scan(text, Mode::Stage, sql_mode) } else { plain }
+    match entry(&plain.words) {
+        Some(_) => scan(text, Mode::Stage, sql_mode),
+        None if ordinary::is_read_by_sqlparser(&plain) => scan(text, Mode::Query, sql_mode),
+        None => plain,
+    }
 }
 
 /// Whether nothing but blanks, comments and `;` is left.

@@ -1,7 +1,7 @@
 //! Statements that are not ours, answered as far as clients need it. Queries are read by `sqlparser`;
 //! the others are a few words each, and read above it: MySQL has forms of them that it does not know.
 
-use sqlparser::ast::Statement as Ast;
+use sqlparser::ast::{ObjectType, Query, SetExpr, Statement as Ast, Values};
 use sqlparser::parser::ParserError;
 
 use crate::error::{Error, Result};
@@ -10,16 +10,22 @@ use crate::sql::cursor::{Cursor, excerpt};
 use crate::sql::dialect::{self, StageDialect};
 use crate::sql::name::QualifiedName;
 use crate::sql::scan::Scan;
-use crate::statement::select::Select;
+use crate::statement::create_view::{self, DropView};
+use crate::statement::explain::Explain;
+use crate::statement::select::{Select, files};
 use crate::statement::{Statement, begins, kill, set, show, transaction, unknown};
 
 /// Words that a query begins with.
 const QUERIES: &[&str] = &["SELECT", "WITH", "TABLE", "VALUES"];
 
+/// Words that explain a query, or describe a table.
+const EXPLAINS: &[&str] = &["DESC", "DESCRIBE", "EXPLAIN"];
+
 /// Reads a statement that no entry of ours begins.
 pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
     let first = scan.words.first().map_or("", String::as_str);
     match first {
+        _ if is_read_by_sqlparser(scan) => {}
         "SET" => return set::parse(scan),
         "SHOW" => return show::parse(scan),
         "DESC" | "DESCRIBE" | "EXPLAIN" => return show::parse_describe(scan),
@@ -35,8 +41,7 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
         let hint = (!hint.is_empty()).then(|| (*hint).to_owned());
         return Err(Error::Unsupported { what: (*lead).to_owned(), hint });
     }
-    // `(SELECT 1)` begins with no word.
-    if !QUERIES.contains(&first) && !scan.masked.trim_start().starts_with('(') {
+    if !is_read_by_sqlparser(scan) {
         return Err(unknown(scan));
     }
     let dialect = StageDialect::new(scan.sql_mode);
@@ -52,11 +57,81 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
             hint: None,
         });
     }
-    if let Ast::Query(query) = ast {
-        let texts = dialect::selected(&dialect, &scan.masked);
-        return Ok(Statement::Select(Box::new(Select { query: *query, texts })));
+    of_ast(ast, scan, &dialect)
+}
+
+/// Whether it is a query, or a statement with a query in it.
+pub fn is_read_by_sqlparser(scan: &Scan<'_>) -> bool {
+    let word = |index: usize| scan.words.get(index).map_or("", String::as_str);
+    let first = word(0);
+    // `(SELECT 1)` begins with no word.
+    QUERIES.contains(&first)
+        || (first.is_empty() && scan.masked.trim_start().starts_with('('))
+        || (first == "CREATE" && (word(1) == "VIEW" || (word(1) == "OR" && word(3) == "VIEW")))
+        || (first == "DROP" && word(1) == "VIEW")
+        || (EXPLAINS.contains(&first)
+            && (QUERIES.contains(&word(1)) && word(1) != "TABLE" || word(1) == "ANALYZE"))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others are not ours")]
+fn of_ast(ast: Ast, scan: &Scan<'_>, dialect: &StageDialect) -> Result<Statement> {
+    let select = |mut query: Query| {
+        if !asks_only(&query.body) {
+            return Err(unknown(scan));
+        }
+        files::name_places(&mut query, scan)?;
+        let texts = dialect::selected(dialect, &scan.masked);
+        Ok(Select { query, texts })
+    };
+    match ast {
+        Ast::Query(query) => Ok(Statement::Select(Box::new(select(*query)?))),
+        Ast::CreateView(mut view) => {
+            let query = std::mem::replace(&mut *view.query, nothing());
+            create_view::of(view, select(query)?)
+        }
+        Ast::Drop { object_type: ObjectType::View, if_exists, names, .. } => {
+            let names = names.iter().map(create_view::name_of).collect::<Result<_>>()?;
+            Ok(Statement::DropView(DropView { names, if_exists }))
+        }
+        Ast::Explain { analyze, statement, format: None, .. } => match *statement {
+            Ast::Query(query) => {
+                let select = select(*query)?;
+                Ok(Statement::Explain(Box::new(Explain { analyze, select })))
+            }
+            other => Err(Error::Unsupported { what: format!("EXPLAIN of {other}"), hint: None }),
+        },
+        _ => Err(unknown(scan)),
     }
-    Err(unknown(scan))
+}
+
+/// Whether a query only asks: `sqlparser` takes `DELETE` for one too.
+fn asks_only(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(_) | SetExpr::Values(_) | SetExpr::Table(_) => true,
+        SetExpr::Query(query) => asks_only(&query.body),
+        SetExpr::SetOperation { left, right, .. } => asks_only(left) && asks_only(right),
+        SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => false,
+    }
+}
+
+/// A query of nothing.
+fn nothing() -> Query {
+    Query {
+        with: None,
+        body: Box::new(SetExpr::Values(Values {
+            explicit_row: false,
+            value_keyword: false,
+            rows: Vec::new(),
+        })),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: Vec::new(),
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: Vec::new(),
+    }
 }
 
 /// Statements of MySQL's that are understood so far, each with what to do instead.
@@ -69,8 +144,6 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("CREATE TABLE", STAGES),
     ("CREATE TEMPORARY TABLE", STAGES),
     ("CREATE LOCAL TEMPORARY TABLE", STAGES),
-    ("CREATE VIEW", ""),
-    ("CREATE OR REPLACE VIEW", ""),
     ("CREATE INDEX", ""),
     ("CREATE UNIQUE INDEX", ""),
     ("CREATE PROCEDURE", ""),
@@ -82,7 +155,6 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("ALTER VIEW", ""),
     ("DROP TABLE", "stages are dropped by DROP STAGE"),
     ("DROP TEMPORARY TABLE", "stages are dropped by DROP STAGE"),
-    ("DROP VIEW", ""),
     ("DROP INDEX", ""),
     ("DROP PROCEDURE", ""),
     ("DROP FUNCTION", ""),

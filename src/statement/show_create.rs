@@ -20,6 +20,7 @@ use crate::session::Session;
 use crate::sql::cursor::Cursor;
 use crate::sql::literal;
 use crate::sql::name::QualifiedName;
+use crate::stage::name::StageName;
 use crate::statement::Statement;
 use crate::statement::tables::{TypeName, World, is_schema};
 
@@ -28,6 +29,8 @@ use crate::statement::tables::{TypeName, World, is_schema};
 pub enum ShowCreate {
     /// Of this table.
     Table(QualifiedName),
+    /// Of this view.
+    View(QualifiedName),
     /// Of this database.
     Database {
         /// Its name.
@@ -50,8 +53,6 @@ pub enum Absent {
     Procedure,
     /// `TRIGGER`
     Trigger,
-    /// `VIEW`
-    View,
 }
 
 const ABSENT: &[(&str, Absent)] = &[
@@ -59,7 +60,6 @@ const ABSENT: &[(&str, Absent)] = &[
     ("FUNCTION", Absent::Function),
     ("PROCEDURE", Absent::Procedure),
     ("TRIGGER", Absent::Trigger),
-    ("VIEW", Absent::View),
 ];
 
 impl ShowCreate {
@@ -67,6 +67,8 @@ impl ShowCreate {
     pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
         let show = if cursor.eat("TABLE") {
             ShowCreate::Table(QualifiedName::parse(cursor)?)
+        } else if cursor.eat("VIEW") {
+            ShowCreate::View(QualifiedName::parse(cursor)?)
         } else if cursor.eat("DATABASE") || cursor.eat("SCHEMA") {
             let if_not_exists = cursor.eat_all(&["IF", "NOT", "EXISTS"]);
             ShowCreate::Database { name: cursor.name("a database")?, if_not_exists }
@@ -81,12 +83,18 @@ impl ShowCreate {
 
     /// MySQL's two columns.
     pub fn columns(&self) -> Vec<Column> {
-        let what = match self {
-            ShowCreate::Table(_) => "Table",
-            ShowCreate::Database { .. } => "Database",
-            ShowCreate::Absent(..) => return Vec::new(),
-        };
-        vec![Column::new(what, Type::Text), Column::new(format!("Create {what}"), Type::Text)]
+        let text = |name: &str| Column::new(name, Type::Text);
+        match self {
+            ShowCreate::Table(_) => vec![text("Table"), text("Create Table")],
+            ShowCreate::View(_) => vec![
+                text("View"),
+                text("Create View"),
+                text("character_set_client"),
+                text("collation_connection"),
+            ],
+            ShowCreate::Database { .. } => vec![text("Database"), text("Create Database")],
+            ShowCreate::Absent(..) => Vec::new(),
+        }
     }
 
     /// Shows it.
@@ -97,12 +105,16 @@ impl ShowCreate {
                 let name = session.stage_name(table)?;
                 let unknown =
                     || Error::UnknownTable { name: format!("{}.{}", name.database, name.name) };
+                if world.view(&name.database, &name.name).is_some() {
+                    return show_view(&world, &name);
+                }
                 let columns = world.columns(&name.database, &name.name).ok_or_else(unknown)?;
                 let engine = if is_schema(&name.database) { "MEMORY" } else { "STAGE" };
                 let comment = world.comment(&name.database, &name.name).unwrap_or_default();
                 (name.name.clone(), create_table(&name.name, &columns, engine, comment))
             }
-            ShowCreate::Absent(what, name) => return Err(what.missing(session, name)?),
+            ShowCreate::Absent(what, name) => return Err(what.missing(name)?),
+            ShowCreate::View(view) => return show_view(&world, &session.stage_name(view)?),
             ShowCreate::Database { name, if_not_exists } => {
                 if !world.has_database(name) {
                     return Err(Error::UnknownDatabase { name: name.clone() });
@@ -116,19 +128,31 @@ impl ShowCreate {
 
 impl Absent {
     /// MySQL's error for a name that nothing has.
-    fn missing(self, session: &Session, name: &QualifiedName) -> Result<Error> {
+    fn missing(self, name: &QualifiedName) -> Result<Error> {
         let routine = |what| Error::UnknownRoutine { what, name: name.name.clone() };
         Ok(match self {
             Absent::Event => Error::UnknownEvent { name: name.name.clone() },
             Absent::Function => routine("FUNCTION"),
             Absent::Procedure => routine("PROCEDURE"),
             Absent::Trigger => Error::UnknownTrigger,
-            Absent::View => {
-                let name = session.stage_name(name)?;
-                Error::UnknownTable { name: format!("{}.{}", name.database, name.name) }
-            }
         })
     }
+}
+
+/// As MySQL shows a view, whether it was asked for as one or as a table.
+fn show_view(world: &World, name: &StageName) -> Result<Outcome> {
+    let Some(view) = world.view(&name.database, &name.name) else {
+        let full = format!("{}.{}", name.database, name.name);
+        return Err(match world.columns(&name.database, &name.name) {
+            Some(_) => Error::NotAView { name: full },
+            None => Error::UnknownTable { name: full },
+        });
+    };
+    let text = format!("CREATE VIEW {} AS {}", quoted(&name.name), view.query);
+    let columns = ShowCreate::View(QualifiedName { database: None, name: name.name.clone() });
+    let row =
+        vec![name.name.as_str().into(), text.into(), "utf8mb4".into(), "utf8mb4_0900_ai_ci".into()];
+    Ok(Outcome::rows(columns.columns(), vec![row]))
 }
 
 /// Always in backticks: that is what drivers look for.
@@ -170,6 +194,7 @@ impl fmt::Display for ShowCreate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ShowCreate::Table(name) => write!(f, "SHOW CREATE TABLE {name}"),
+            ShowCreate::View(name) => write!(f, "SHOW CREATE VIEW {name}"),
             ShowCreate::Database { name, .. } => {
                 write!(f, "SHOW CREATE DATABASE {}", quoted(name))
             }

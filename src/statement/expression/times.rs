@@ -1,6 +1,5 @@
 //! Functions of moments and times.
 
-use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, civil};
 use sqlparser::ast::{Expr, Function, Interval};
@@ -10,6 +9,7 @@ use super::{Names, evaluate, types};
 use crate::error::{Error, Result};
 use crate::rows::moment::{DateTime, MAX_FRACTION, Time};
 use crate::rows::{Type, Value};
+use crate::sql::date_format;
 use crate::statement::variables::offset_minutes;
 
 /// Moments have whole seconds, as MySQL's have unless told otherwise, and are shown in the session's
@@ -138,29 +138,12 @@ fn moment_of(text: &Value, format: &Value) -> Value {
     if *text == Value::Null || *format == Value::Null {
         return Value::Null;
     }
-    let mut pattern = String::new();
     let format = format.to_string();
-    let mut letters = format.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '%' => match letters.next() {
-                Some('f') => pattern.push_str("%f"),
-                Some(letter) => match code_of(letter) {
-                    Some(code) => pattern.extend(['%', code]),
-                    None => pattern.push(letter),
-                },
-                None => break,
-            },
-            other => pattern.push(other),
-        }
-    }
-    let parsed = strtime::parse(&pattern, text.to_string());
-    let moment = parsed.and_then(|parsed| {
-        let day = parsed.to_date()?;
-        let at = parsed.to_time().map_or_else(|_| day.at(0, 0, 0, 0), |time| day.to_datetime(time));
-        at.to_zoned(TimeZone::UTC)
-    });
-    moment.map_or(Value::Null, |moment| Value::DateTime(DateTime::new(moment.timestamp(), 0)))
+    let fraction = if format.contains("%f") { MAX_FRACTION } else { 0 };
+    let moment = date_format::parse(&text.to_string(), &format)
+        .and_then(|moment| moment.to_zoned(TimeZone::UTC).ok());
+    moment
+        .map_or(Value::Null, |moment| Value::DateTime(DateTime::new(moment.timestamp(), fraction)))
 }
 
 /// `MAKEDATE`: a day of a year by its number.
@@ -403,7 +386,7 @@ fn parse_time(text: &str) -> Option<i64> {
     Some(sign * micros.min(MAX_MICROS))
 }
 
-/// `DATE_FORMAT` and `TIME_FORMAT`, of whose letters `strftime` has other ones.
+/// `DATE_FORMAT` and `TIME_FORMAT`.
 fn formatted(value: &Value, format: &Value) -> Value {
     if *format == Value::Null {
         return Value::Null;
@@ -416,39 +399,11 @@ fn formatted(value: &Value, format: &Value) -> Value {
         }
         _ => return Value::Null,
     };
-    let mut out = String::new();
     let format = format.to_string();
-    let mut letters = format.chars();
-    while let Some(letter) = letters.next() {
-        if letter != '%' {
-            out.push(letter);
-            continue;
-        }
-        let Some(letter) = letters.next() else { break };
-        let Some(code) = code_of(letter) else {
-            match letter {
-                'f' => out.push_str(&moment.strftime("%6f").to_string()),
-                other => out.push(other),
-            }
-            continue;
-        };
-        if matches!(code, 'H' | 'T') {
-            out.push_str(sign);
-        }
-        out.push_str(&moment.strftime(&format!("%{code}")).to_string());
-    }
-    out.into()
-}
-
-/// The letter of `strftime` for one of MySQL's.
-fn code_of(letter: char) -> Option<char> {
-    Some(match letter {
-        'Y' | 'y' | 'm' | 'd' | 'e' | 'H' | 'j' | 'T' | 'p' | 'a' | 'b' => letter,
-        'i' => 'M',
-        's' | 'S' => 'S',
-        'M' => 'B',
-        'W' => 'A',
-        'h' | 'I' => 'I',
-        _ => return None,
-    })
+    // A negative time has its sign before the hours.
+    let format = match sign {
+        "" => format,
+        sign => format.replace("%H", &format!("{sign}%H")).replace("%T", &format!("{sign}%T")),
+    };
+    date_format::format(moment, &format).into()
 }

@@ -13,10 +13,14 @@
 //! ```
 //!
 //! A stage stands for the table of its files. Small on purpose: everything is in memory, and queries of
-//! what is *in* files are for an engine. `from` makes the rows, `group` puts them together.
+//! what is *in* files are for an engine (`files`). `from` makes the rows, `group` puts them together.
 
+mod calls;
+pub mod files;
+mod fold;
 mod from;
 mod group;
+mod wanted;
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -29,6 +33,7 @@ use sqlparser::ast::{
 
 use self::from::Relation;
 use crate::error::{Error, Result};
+use crate::query::Engine;
 use crate::rows::{Column, Outcome, Row, Type, Value};
 use crate::session::Session;
 use crate::statement::expression::{
@@ -58,7 +63,7 @@ impl Select {
 
     /// What is wrong with a query whose columns are not to be had: without a look at the catalog every
     /// table was taken for a stage, and that there is none comes before the names of columns.
-    pub async fn wrong(&self, session: &Session, error: Error) -> Error {
+    async fn wrong(&self, session: &Session, error: Error) -> Error {
         let Ok(world) = World::without_files(session, &self.query).await else { return error };
         match run(&self.query, session, Some(&world), None) {
             Err(missing @ Error::UnknownTable { .. }) => missing,
@@ -66,8 +71,43 @@ impl Select {
         }
     }
 
+    /// The columns, wherever they come from.
+    pub async fn known_columns(&self, session: &Session) -> Result<Vec<Column>> {
+        if files::are_in(&self.query, session).await? {
+            return self.columns_by_engine(session).await;
+        }
+        match self.columns(session) {
+            Err(Error::Unsupported { .. }) if Engine::IS_THERE => {
+                self.columns_by_engine(session).await
+            }
+            Err(error) => Err(self.wrong(session, error).await),
+            known => known,
+        }
+    }
+
+    async fn columns_by_engine(&self, session: &Session) -> Result<Vec<Column>> {
+        let query = files::query(self, session).await?;
+        session.instance.engine.columns(query).await
+    }
+
     /// Computes it.
     pub async fn execute(&self, session: &mut Session) -> Result<Outcome> {
+        if files::are_in(&self.query, session).await? {
+            return self.by_engine(session).await;
+        }
+        match self.by_ourselves(session).await {
+            Err(Error::Unsupported { .. }) if Engine::IS_THERE => self.by_engine(session).await,
+            computed => computed,
+        }
+    }
+
+    async fn by_engine(&self, session: &mut Session) -> Result<Outcome> {
+        let query = files::query(self, session).await?;
+        let (columns, rows) = session.instance.engine.run(query).await?;
+        Ok(Outcome::Rows { columns, rows })
+    }
+
+    async fn by_ourselves(&self, session: &mut Session) -> Result<Outcome> {
         let world = World::of_query(session, &self.query).await?;
         let (mut columns, mut rows) = run(&self.query, session, Some(&world), None)?;
         self.name(&mut columns);

@@ -543,22 +543,6 @@ pub(super) const TABLES: &[Table] = &[
         rows: none,
     },
     Table {
-        name: "VIEWS",
-        columns: &[
-            text("TABLE_CATALOG"),
-            text("TABLE_SCHEMA"),
-            text("TABLE_NAME"),
-            text_or_null("VIEW_DEFINITION"),
-            text_or_null("CHECK_OPTION"),
-            text_or_null("IS_UPDATABLE"),
-            text_or_null("DEFINER"),
-            text_or_null("SECURITY_TYPE"),
-            text("CHARACTER_SET_CLIENT"),
-            text("COLLATION_CONNECTION"),
-        ],
-        rows: none,
-    },
-    Table {
         name: "VIEW_ROUTINE_USAGE",
         columns: &[
             text("TABLE_CATALOG"),

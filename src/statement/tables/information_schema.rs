@@ -5,8 +5,10 @@ use super::{
     signed_or_null, text, text_or_null, yes_or_no,
 };
 use crate::rows::{Column, Row, Type, Value};
+use crate::schema::View;
 use crate::session::Session;
 use crate::stage::Listed;
+use crate::stage::name::StageName;
 use crate::statement::{charset, show_stages};
 
 /// What every catalog is called.
@@ -230,6 +232,22 @@ pub(super) const TABLES: &[Table] = &[
         ],
         rows: user_privileges,
     },
+    Table {
+        name: "VIEWS",
+        columns: &[
+            text("TABLE_CATALOG"),
+            text("TABLE_SCHEMA"),
+            text("TABLE_NAME"),
+            text_or_null("VIEW_DEFINITION"),
+            text_or_null("CHECK_OPTION"),
+            text_or_null("IS_UPDATABLE"),
+            text_or_null("DEFINER"),
+            text_or_null("SECURITY_TYPE"),
+            text("CHARACTER_SET_CLIENT"),
+            text("COLLATION_CONNECTION"),
+        ],
+        rows: views,
+    },
 ];
 
 fn character_sets(_: &World, _: &Session) -> Vec<Row> {
@@ -384,6 +402,11 @@ fn stages(world: &World, _: &Session) -> Vec<Row> {
 
 fn tables(world: &World, _: &Session) -> Vec<Row> {
     let mut rows: Vec<Row> = world.stages.iter().map(stage_as_table).collect();
+    rows.extend(world.views.iter().map(|(name, view)| {
+        let created = Value::moment(view.created_at);
+        // MySQL says so in the place of a comment.
+        table_row(&name.database, &name.name, "VIEW", None, created, "VIEW".to_owned())
+    }));
     for (schema, tables) in super::SCHEMAS {
         let (kind, engine) = match *schema {
             "information_schema" => ("SYSTEM VIEW", None),
@@ -397,6 +420,25 @@ fn tables(world: &World, _: &Session) -> Vec<Row> {
         );
     }
     rows
+}
+
+fn views(world: &World, _: &Session) -> Vec<Row> {
+    let row = |(name, view): &(StageName, View)| {
+        vec![
+            CATALOG.into(),
+            name.database.as_str().into(),
+            name.name.as_str().into(),
+            view.query.as_str().into(),
+            "NONE".into(),
+            "NO".into(),
+            view.creator.replace('\'', "").into(),
+            // It is read with the rights of who asks.
+            "INVOKER".into(),
+            "utf8mb4".into(),
+            COLLATION.into(),
+        ]
+    };
+    world.views.iter().map(row).collect()
 }
 
 fn stage_as_table(listed: &Listed) -> Row {

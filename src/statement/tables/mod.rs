@@ -21,10 +21,11 @@ use crate::config::Plugin;
 use crate::error::{Error, Result};
 use crate::processes::Shown;
 use crate::rows::{Column, Row, Type, Value};
+use crate::schema::View;
 use crate::session::Session;
 use crate::stage::Listed;
 use crate::stage::name::{StageName, StagePath};
-use crate::statement::list;
+use crate::statement::{create_view, list};
 
 /// More files of one stage than a query is to sort in memory.
 const MAX_FILES: usize = 1_000_000;
@@ -104,7 +105,7 @@ impl Table {
 
     /// Whether its rows are of databases and stages.
     fn is_of_catalog(&self) -> bool {
-        matches!(self.name, "COLUMNS" | "SCHEMATA" | "STAGES" | "TABLES")
+        matches!(self.name, "COLUMNS" | "SCHEMATA" | "STAGES" | "TABLES" | "VIEWS")
     }
 
     /// What a row of it holds.
@@ -134,6 +135,7 @@ async fn plugin(session: &Session) -> Result<Plugin> {
 pub struct World {
     databases: Vec<String>,
     stages: Vec<Listed>,
+    views: Vec<(StageName, View)>,
     processes: Vec<Shown>,
     /// Whether the one who asks may do everything.
     admin: bool,
@@ -162,8 +164,16 @@ impl World {
         databases.extend(schemas().map(str::to_owned));
         databases.sort();
         databases.dedup();
+        let schema = session.instance.schemas.read().await?;
+        let mut views = Vec::new();
+        for (database, name, view) in schema.views() {
+            if create_view::is_seen(session, database, view).await? {
+                views.push((StageName::new(database, name), view.clone()));
+            }
+        }
         Ok(World {
             databases,
+            views,
             stages: session.list_stages(None).await?,
             processes: session.processes().await?,
             admin: session.rights().await?.has(ServerPrivilege::Admin),
@@ -202,7 +212,20 @@ impl World {
     /// As far as a query asks.
     pub async fn of_query(session: &Session, query: &Query) -> Result<World> {
         let names = names_in(session, query);
-        let of_catalog = |name: &StageName| {
+        World::with_files(session, &names.iter().collect::<Vec<_>>(), wanted(query)).await
+    }
+
+    /// As far as these tables ask.
+    pub async fn of_tables(session: &Session, names: &[&StageName]) -> Result<World> {
+        World::with_files(session, names, None).await
+    }
+
+    async fn with_files(
+        session: &Session,
+        names: &[&StageName],
+        wanted: Option<usize>,
+    ) -> Result<World> {
+        let of_catalog = |name: &&StageName| {
             Table::find(&name.database, &name.name).is_none_or(Table::is_of_catalog)
         };
         if !names.iter().any(of_catalog) {
@@ -210,10 +233,10 @@ impl World {
         }
         let mut world = World::of_server(session).await?;
         for name in names {
-            let known = world.stages.iter().any(|listed| *name_of(listed) == name);
-            if known && !world.files.contains_key(&name) {
-                let rows = files(session, &name, wanted(query)).await?;
-                world.files.insert(name, rows);
+            let known = world.stages.iter().any(|listed| name_of(listed) == *name);
+            if known && !world.files.contains_key(*name) {
+                let rows = files(session, name, wanted).await?;
+                world.files.insert((*name).clone(), rows);
             }
         }
         Ok(world)
@@ -261,8 +284,18 @@ impl World {
         if let Some(table) = Table::find(schema, name) {
             return Some(table.columns());
         }
+        if let Some(view) = self.view(schema, name) {
+            return Some(view.columns.clone());
+        }
         let mut names = self.stages.iter().map(name_of);
         names.any(|known| known.database == schema && known.name == name).then(list::columns)
+    }
+
+    /// The view of this name.
+    pub fn view(&self, schema: &str, name: &str) -> Option<&View> {
+        let mut views = self.views.iter();
+        let found = views.find(|(known, _)| known.database == schema && known.name == name);
+        found.map(|(_, view)| view)
     }
 
     /// Whether there is such a database.
@@ -279,6 +312,9 @@ impl World {
         let stages = self.stages.iter().map(name_of);
         stages
             .map(|stage| (stage.database.as_str(), stage.name.as_str(), list::columns()))
+            .chain(self.views.iter().map(|(name, view)| {
+                (name.database.as_str(), name.name.as_str(), view.columns.clone())
+            }))
             .chain(own)
     }
 }

@@ -1,0 +1,49 @@
+//! Implicit conversions that MySQL makes and DataFusion does not: a text that is computed with is a number.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, try_cast};
+use sqlparser::ast::BinaryOperator;
+
+/// The planner, which is asked before DataFusion's own.
+pub(super) fn planner() -> Arc<dyn ExprPlanner> {
+    Arc::new(Coercion)
+}
+
+#[derive(Debug)]
+struct Coercion;
+
+impl ExprPlanner for Coercion {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let op = match expr.op {
+            BinaryOperator::Plus => Operator::Plus,
+            BinaryOperator::Minus => Operator::Minus,
+            BinaryOperator::Multiply => Operator::Multiply,
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        let computed = |side: &Expr| {
+            Ok::<_, datafusion::common::DataFusionError>(is_text(&side.get_type(schema)?))
+        };
+        let (left, right) = (computed(&expr.left)?, computed(&expr.right)?);
+        // A text and an interval are a moment.
+        let apart = |side: &Expr| side.get_type(schema).is_ok_and(|ty| ty.is_temporal());
+        if !(left || right) || apart(&expr.left) || apart(&expr.right) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let RawBinaryExpr { left: a, right: b, .. } = expr;
+        let number = |side, text| if text { try_cast(side, DataType::Float64) } else { side };
+        let (a, b) = (Box::new(number(a, left)), Box::new(number(b, right)));
+        Ok(PlannerResult::Planned(Expr::BinaryExpr(BinaryExpr { left: a, op, right: b })))
+    }
+}
+
+fn is_text(ty: &DataType) -> bool {
+    matches!(ty, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}

@@ -1,0 +1,177 @@
+//! What is in files: queries over them. The only room that names `datafusion` and `object_store`, and all of
+//! it but this file is there only with the feature `query`.
+//!
+//! - `engine`: from a query to rows.
+//! - `table`: the files of one location as a table; `unify`: one schema for many files.
+//! - `format`: how files are read.
+//! - `coerce`: implicit conversions.
+//! - `functions`: what MySQL has and DataFusion has not.
+//! - `store`: the files as DataFusion reads them.
+//! - `named`: errors that name their file.
+//! - `rewrite`: MySQL's SQL to DataFusion's.
+//! - `values`: Arrow's values to ours.
+//! - `fault`: DataFusion's errors to ours.
+//!
+//! Who may read what, and which files a location has, is decided before: this room gets files, not stages.
+
+#![cfg_attr(
+    feature = "query",
+    expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "of the enums of Arrow, DataFusion and SQL only a part means something here"
+    )
+)]
+
+#[cfg(feature = "query")]
+mod coerce;
+#[cfg(feature = "query")]
+mod engine;
+#[cfg(feature = "query")]
+mod fault;
+#[cfg(feature = "query")]
+mod format;
+#[cfg(feature = "query")]
+mod functions;
+#[cfg(feature = "query")]
+mod named;
+#[cfg(feature = "query")]
+mod rewrite;
+#[cfg(feature = "query")]
+mod store;
+#[cfg(feature = "query")]
+mod table;
+#[cfg(feature = "query")]
+mod unify;
+#[cfg(feature = "query")]
+mod values;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sqlparser::ast;
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::rows::{Column, Row, RowStream};
+use crate::sql::dialect;
+use crate::stage::files::{Entry, Files};
+
+/// A query, with all that its names mean.
+pub struct Query {
+    /// What is asked. Each table in it is one of those below, under its name there.
+    pub ast: ast::Query,
+    /// What is selected, each as it was written.
+    pub texts: Vec<String>,
+    /// Names of columns that are spelled as the files have them or not: as the views have them.
+    pub spellings: Vec<String>,
+    /// Tables that are files.
+    pub files: Vec<FileTable>,
+    /// Tables that are there already.
+    pub rows: Vec<RowTable>,
+}
+
+impl Query {
+    /// All columns of a table that is files.
+    pub fn of_all(table: FileTable) -> Result<Query> {
+        let ast = dialect::query(&format!("SELECT * FROM {}", table.name))?;
+        let (texts, spellings, rows) = (vec!["*".to_owned()], Vec::new(), Vec::new());
+        Ok(Query { ast, texts, spellings, files: vec![table], rows })
+    }
+}
+
+/// The files of a location.
+pub struct FileTable {
+    /// Its name in the query.
+    pub name: String,
+    /// The location, for errors.
+    pub location: String,
+    /// What tells the place of the files from all others.
+    pub home: String,
+    /// The way to them.
+    pub files: Arc<Files>,
+    /// Which.
+    pub entries: Vec<Entry>,
+    /// The options of `FILE_FORMAT`: keys in upper case.
+    pub options: BTreeMap<String, String>,
+}
+
+/// Rows that are known.
+pub struct RowTable {
+    /// Its name in the query.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<Column>,
+    /// Its rows.
+    pub rows: Vec<Row>,
+}
+
+/// Columns, and rows as they come.
+pub type Answer = (Vec<Column>, RowStream);
+
+/// What computes queries.
+pub struct Engine {
+    #[cfg(feature = "query")]
+    inner: engine::Engine,
+}
+
+impl Engine {
+    /// Whether this server was built with one.
+    pub const IS_THERE: bool = cfg!(feature = "query");
+}
+
+#[cfg(feature = "query")]
+impl Engine {
+    /// Makes it, with the limits of the configuration.
+    pub fn new(config: &Config) -> Result<Engine> {
+        Ok(Engine { inner: engine::Engine::new(config)? })
+    }
+
+    /// What a query answers.
+    pub async fn columns(&self, query: Query) -> Result<Vec<Column>> {
+        self.inner.columns(query).await
+    }
+
+    /// Computes it. Whoever drops the rows ends the work.
+    pub async fn run(&self, query: Query) -> Result<Answer> {
+        self.inner.run(query).await
+    }
+
+    /// How it is computed, a line a step; `analyze` computes it, and tells rows and times.
+    pub async fn explain(&self, query: Query, analyze: bool) -> Result<String> {
+        self.inner.explain(query, analyze).await
+    }
+}
+
+#[cfg(not(feature = "query"))]
+impl Engine {
+    /// Makes none.
+    pub fn new(_config: &Config) -> Result<Engine> {
+        Ok(Engine {})
+    }
+
+    /// Refuses.
+    pub async fn columns(&self, query: Query) -> Result<Vec<Column>> {
+        drop(query);
+        std::future::ready(Err(absent())).await
+    }
+
+    /// Refuses.
+    pub async fn run(&self, query: Query) -> Result<Answer> {
+        drop(query);
+        std::future::ready(Err(absent())).await
+    }
+
+    /// Refuses.
+    pub async fn explain(&self, query: Query, _analyze: bool) -> Result<String> {
+        drop(query);
+        std::future::ready(Err(absent())).await
+    }
+}
+
+#[cfg(not(feature = "query"))]
+fn absent() -> crate::error::Error {
+    crate::error::Error::Unsupported {
+        what: "A query of what is in files".to_owned(),
+        hint: Some("this server was built without the feature 'query'".to_owned()),
+    }
+}

@@ -1,0 +1,153 @@
+//! Functions in the place of a table, over the files of a location.
+//!
+//! ```text
+//! LIST_STAGE(LOCATION => '@s/path' [, PATTERN => '<regex>'])
+//! DIRECTORY(@s)
+//! INFER_SCHEMA(LOCATION => '@s/path' [, FILE_FORMAT => '<name>' | <option of FILE_FORMAT> => <value>, ...])
+//!
+//! > SELECT SUM(size) FROM LIST_STAGE(LOCATION => '@lake', PATTERN => '.*[.]parquet')
+//! > SELECT column_name, type FROM INFER_SCHEMA(LOCATION => '@lake/books.parquet')
+//! > SELECT * FROM NOPE('@lake')
+//! ERROR 1305 (42000): FUNCTION NOPE does not exist
+//! ```
+
+use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr};
+
+use super::wanted::{Wanted, named, text_of};
+use crate::access::people::StagePrivilege;
+use crate::error::{Error, Result};
+use crate::query::{Query, RowTable};
+use crate::rows::{Column, Row, Type, Value};
+use crate::session::Session;
+use crate::sql::location::{Area, Location};
+use crate::stage::files::Entry;
+use crate::statement::list;
+use crate::statement::tables::TypeName;
+
+/// A call of one of these functions.
+pub(super) struct Call {
+    function: Called,
+    wanted: Wanted,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Called {
+    ListStage,
+    Directory,
+    InferSchema,
+}
+
+impl Call {
+    /// Of its name and its arguments; the first may be the location without a name.
+    pub(super) fn of(name: &str, args: &[FunctionArg]) -> Result<Call> {
+        let function = match name.to_uppercase().as_str() {
+            "LIST_STAGE" => Called::ListStage,
+            "DIRECTORY" => Called::Directory,
+            "INFER_SCHEMA" => Called::InferSchema,
+            _ => return Err(Error::UnknownFunction { name: name.to_owned() }),
+        };
+        let (mut location, mut rest) = (None, Vec::new());
+        for (index, arg) in args.iter().enumerate() {
+            let value =
+                if let (0, FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) = (index, arg) {
+                    Some(value)
+                } else {
+                    of_location(arg)
+                };
+            match value {
+                Some(value) => location = Some(text_of("LOCATION", value)?),
+                None => rest.push(arg.clone()),
+            }
+        }
+        let location = location.ok_or_else(|| Error::BadValue {
+            option: name.to_uppercase(),
+            value: String::new(),
+            expected: "LOCATION => '@stage/path'".to_owned(),
+        })?;
+        Ok(Call { function, wanted: Wanted::of(&location, &rest)? })
+    }
+
+    /// The files that it is about.
+    pub(super) fn location(&self) -> &Location {
+        &self.wanted.location
+    }
+
+    /// What it gives.
+    pub(super) async fn table(&self, name: String, session: &Session) -> Result<RowTable> {
+        let (columns, rows) = match self.function {
+            Called::ListStage => {
+                let rows = self.entries(session).await?.into_iter().map(list::row);
+                (list::columns(), rows.collect())
+            }
+            Called::Directory => self.directory(session).await?,
+            Called::InferSchema => self.schema(session).await?,
+        };
+        Ok(RowTable { name, columns, rows })
+    }
+
+    async fn entries(&self, session: &Session) -> Result<Vec<Entry>> {
+        let files = session.files_at(&self.wanted.location.area, StagePrivilege::Read).await?;
+        self.wanted.entries(&files).await
+    }
+
+    /// Snowflake's columns.
+    async fn directory(&self, session: &Session) -> Result<(Vec<Column>, Vec<Row>)> {
+        let columns = vec![
+            Column::new("RELATIVE_PATH", Type::Text),
+            Column::new("SIZE", Type::UInt),
+            Column::nullable("LAST_MODIFIED", Type::MOMENT),
+            Column::nullable("MD5", Type::Text),
+            Column::nullable("ETAG", Type::Text),
+            Column::nullable("FILE_URL", Type::Text),
+        ];
+        let stage = match &self.wanted.location.area {
+            Area::Stage { database: None, name } => Some(name.clone()),
+            Area::Stage { database: Some(database), name } => Some(format!("{database}.{name}")),
+            Area::User | Area::Table { .. } => None,
+        };
+        let url = session.instance.public_url();
+        let row = |entry: Entry| {
+            let url = stage.as_ref().map(|stage| format!("{url}/v1/stages/{stage}/{}", entry.path));
+            vec![
+                Value::Text(entry.path),
+                Value::UInt(entry.size),
+                entry.last_modified.map_or(Value::Null, Value::moment),
+                entry.md5.into(),
+                entry.etag.into(),
+                url.into(),
+            ]
+        };
+        Ok((columns, self.entries(session).await?.into_iter().map(row).collect()))
+    }
+
+    /// Databend's columns.
+    async fn schema(&self, session: &Session) -> Result<(Vec<Column>, Vec<Row>)> {
+        let columns = vec![
+            Column::new("column_name", Type::Text),
+            Column::new("type", Type::Text),
+            Column::new("nullable", Type::Bool),
+            Column::new("filenames", Type::Text),
+            Column::new("order_id", Type::UInt),
+        ];
+        let table = self.wanted.table("files_of_0".to_owned(), session).await?;
+        let names: Vec<String> = table.entries.iter().map(|entry| entry.path.clone()).collect();
+        let found = session.instance.engine.columns(Query::of_all(table)?).await?;
+        let row = |(column, order): (Column, u64)| {
+            vec![
+                Value::Text(column.name),
+                TypeName::of(column.ty).column_type.into(),
+                Value::Int(i64::from(column.nullable)),
+                names.join(", ").into(),
+                Value::UInt(order),
+            ]
+        };
+        Ok((columns, found.into_iter().zip(0..).map(row).collect()))
+    }
+}
+
+fn of_location(arg: &FunctionArg) -> Option<&Expr> {
+    match named(arg) {
+        Ok((name, value)) if name == "LOCATION" => Some(value),
+        Ok(_) | Err(_) => None,
+    }
+}
