@@ -271,16 +271,6 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// A file format has this name already.
-    FormatExists {
-        /// The name.
-        name: String,
-    },
-    /// No file format has this name.
-    UnknownFileFormat {
-        /// The name.
-        name: String,
-    },
     /// A file is another one than when a query began.
     FileChanged {
         /// The stage.
@@ -709,8 +699,6 @@ impl fmt::Display for Error {
             Error::NotAView { name } => write!(f, "'{name}' is not VIEW"),
             Error::DuplicateColumn { name } => write!(f, "Duplicate column name '{name}'"),
             Error::TableExists { name } => write!(f, "Table '{name}' already exists"),
-            Error::FormatExists { name } => write!(f, "File format '{name}' already exists"),
-            Error::UnknownFileFormat { name } => write!(f, "File format '{name}' doesn't exist"),
             Error::FileChanged { stage, path } => {
                 write!(f, "File '{path}' on {stage} was changed while the query read it")
             }
@@ -887,8 +875,6 @@ impl Error {
             Error::NotAView { .. } => code(1347, "HY000"),
             Error::DuplicateColumn { .. } => code(1060, "42S21"),
             Error::TableExists { .. } => code(1050, "42S01"),
-            Error::FormatExists { .. } => code(1007, "HY000"),
-            Error::UnknownFileFormat { .. } => code(1146, "42S02"),
             Error::FileChanged { .. } => code(1412, "HY000"),
             Error::UnreadableFile { .. } => code(1033, "HY000"),
             Error::UnknownFormat { .. } => code(1235, "42000"),
@@ -1013,9 +999,6 @@ impl Error {
             }
             Error::FileExists { .. } => Some("OVERWRITE=TRUE replaces it".to_owned()),
             Error::Storage { kind, .. } => kind.hint().map(str::to_owned),
-            Error::UnknownFileFormat { .. } => {
-                Some("SHOW FILE FORMATS lists what exists".to_owned())
-            }
             Error::FileChanged { .. } | Error::Conflict { .. } => Some("try again".to_owned()),
             Error::UnknownFormat { .. } => Some(
                 "say it: FROM @stage/path (TYPE => 'CSV'), or FILE_FORMAT=(TYPE=CSV) of the stage"
@@ -1113,7 +1096,6 @@ impl Error {
             | Error::NotAView { .. }
             | Error::DuplicateColumn { .. }
             | Error::TableExists { .. }
-            | Error::FormatExists { .. }
             | Error::UnreadableFile { .. }
             | Error::Query { .. }
             | Error::Internal { .. } => None,

@@ -50,7 +50,7 @@ pub struct Instance {
     pub processes: Arc<Processes>,
     /// Statements that were run.
     pub statements: AtomicU64,
-    /// Views and file formats.
+    /// Views.
     pub schemas: Schemas,
     /// What computes queries of files.
     pub engine: Engine,

@@ -110,7 +110,6 @@ fn status(error: &Error) -> StatusCode {
         | Error::NotUtf8 { .. }
         | Error::UnknownCommand { .. }
         | Error::Disconnected { .. }
-        | Error::UnknownFileFormat { .. }
         | Error::NotAView { .. }
         | Error::DuplicateColumn { .. }
         | Error::UnreadableFile { .. }
@@ -144,7 +143,6 @@ fn status(error: &Error) -> StatusCode {
         | Error::FileExists { .. }
         | Error::Collision { .. }
         | Error::TableExists { .. }
-        | Error::FormatExists { .. }
         | Error::FileChanged { .. }
         | Error::Conflict { .. } => StatusCode::CONFLICT,
         Error::PacketTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

@@ -147,6 +147,7 @@ impl Engine {
         }
         spellings.extend(given.into_iter().map(|name| (name.to_lowercase(), name)));
         let original = ast.clone();
+        rewrite::tell_apart(&mut ast);
         rewrite::rewrite(&mut ast, &names)?;
         let state = context.state();
         let statement = Parsed::Statement(Box::new(ast::Statement::Query(Box::new(ast))));

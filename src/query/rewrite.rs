@@ -2,14 +2,14 @@
 //!
 //! Names of columns are in lower case on both sides: DataFusion tells `ID` from `id`, MySQL does not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, CharacterLength, DataType, ExactNumberInfo,
     ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, Interval, ObjectName, Query, Select, SelectItem, TableFactor,
-    UnaryOperator, Value, VisitMut, VisitorMut,
+    FunctionArguments, Ident, Interval, ObjectName, Query, Select, SelectItem, SetExpr,
+    TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use super::table::METADATA;
@@ -46,6 +46,33 @@ pub(super) fn rewrite(query: &mut Query, names: &Names) -> Result<()> {
     match query.visit(&mut rewriter) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
+    }
+}
+
+/// Gives what is selected twice another name the second time: MySQL selects it twice, DataFusion refuses to.
+/// The names that the answer has are found elsewhere.
+pub(super) fn tell_apart(query: &mut Query) {
+    let SetExpr::Select(select) = &mut *query.body else { return };
+    let spread = |item: &SelectItem| {
+        matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+    };
+    let all = select.projection.iter().any(spread);
+    let mut seen = HashSet::new();
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        // `t.a` and `a` are the same.
+        let (text, column) = match &*expr {
+            Expr::Identifier(name) => (name.value.clone(), true),
+            Expr::CompoundIdentifier(parts) => {
+                (parts.last().map(|last| last.value.clone()).unwrap_or_default(), true)
+            }
+            other => (other.to_string(), false),
+        };
+        let again = !seen.insert(text) || (all && column);
+        if again {
+            let alias = Ident::new(format!("again${index}"));
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+        }
     }
 }
 

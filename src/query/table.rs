@@ -407,12 +407,12 @@ fn projection(
                 Some(own) => cast(column(own.name()), ty.clone()),
                 None => cast(lit(ScalarValue::Null), ty.clone()),
             };
-            value.alias(field.name().to_lowercase())
+            named_so(value, &field.name().to_lowercase())
         })
         .collect();
     let of_directories = partitions.fields.iter();
     columns.extend(
-        of_directories.map(|field| column(field.name()).alias(field.name().to_lowercase())),
+        of_directories.map(|field| named_so(column(field.name()), &field.name().to_lowercase())),
     );
     if with_metadata {
         columns.extend(METADATA.iter().map(|name| match name.ends_with("row_number") {
@@ -420,10 +420,19 @@ fn projection(
                 (cast(column(READ_NUMBER), DataType::UInt64) + lit(1_u64)).alias(*name)
             }
             true => cast(column(READ_NUMBER), DataType::UInt64).alias(*name),
-            false => column(name).alias(*name),
+            false => column(name),
         }));
     }
     columns
+}
+
+/// A value under a name. A column that has it already is left alone: an alias of the same name beside it is
+/// ambiguous to the rules that push the parts of structs into scans.
+fn named_so(value: Expr, name: &str) -> Expr {
+    match &value {
+        Expr::Column(column) if column.name == name => value,
+        _ => value.alias(name),
+    }
 }
 
 /// A scan of files that are read in one way.

@@ -29,7 +29,7 @@ type Name = &'static str;
 /// Users, roles and grants.
 pub const PEOPLE: Name = "people";
 
-/// Views and file formats.
+/// Views.
 pub const SCHEMA: Name = "schema";
 
 impl<T: Send + Sync + 'static> Record for Document<T> {

@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
-use crate::session::Session;
 use crate::similar::nearest;
-use crate::sql::name::QualifiedName;
 use crate::sql::options::Options;
 
 /// The kinds of files that Databend and Snowflake have.
@@ -99,22 +97,14 @@ pub fn check_pairs(pairs: Vec<(String, String)>) -> Result<BTreeMap<String, Stri
     pairs.into_iter().map(|(key, value)| check_one(key, value)).collect()
 }
 
-/// The options of a file format by its name: `name`, `database.name`.
-pub async fn named(name: &str, session: &Session) -> Result<BTreeMap<String, String>> {
-    let (database, name) = match name.split_once('.') {
-        Some((database, name)) => (Some(database.to_owned()), name),
-        None => (None, name),
-    };
-    let name = session.stage_name(&QualifiedName { database, name: name.to_owned() })?;
-    let schema = session.instance.schemas.read().await?;
-    let format = schema.format(&name);
-    let format = format.ok_or_else(|| Error::UnknownFileFormat { name: name.to_string() })?;
-    Ok(format.options.clone())
-}
-
-/// Whether this is the name of a kind of files.
-pub fn is_type(name: &str) -> bool {
-    TYPES.contains(&name.to_uppercase().as_str())
+/// The type of this name, as an option has it.
+pub fn of_type(name: &str) -> Result<(String, String)> {
+    let ty = check_one("TYPE".to_owned(), name.to_owned());
+    ty.map_err(|_| Error::BadValue {
+        option: "FILE_FORMAT".to_owned(),
+        value: name.to_owned(),
+        expected: TYPES.join(", "),
+    })
 }
 
 fn check_one(key: String, value: String) -> Result<(String, String)> {

@@ -24,8 +24,6 @@ pub(super) struct Wanted {
     pub(super) location: Location,
     pattern: Option<String>,
     files: Vec<String>,
-    /// A file format by its name.
-    format: Option<String>,
     options: BTreeMap<String, String>,
 }
 
@@ -33,13 +31,8 @@ impl Wanted {
     /// Of a location and the arguments behind it.
     pub(super) fn of(text: &str, args: &[FunctionArg]) -> Result<Wanted> {
         let location = read(text)?;
-        let mut wanted = Wanted {
-            location,
-            pattern: None,
-            files: Vec::new(),
-            format: None,
-            options: BTreeMap::new(),
-        };
+        let mut wanted =
+            Wanted { location, pattern: None, files: Vec::new(), options: BTreeMap::new() };
         let mut pairs = Vec::new();
         for arg in args {
             let (name, value) = named(arg)?;
@@ -47,11 +40,7 @@ impl Wanted {
                 "PATTERN" => wanted.pattern = Some(text_of(&name, value)?),
                 "FILES" => wanted.files = texts_of(&name, value)?,
                 "FILE_FORMAT" => {
-                    let format = text_of(&name, value)?;
-                    match file_format::is_type(&format) {
-                        true => pairs.push(("TYPE".to_owned(), format)),
-                        false => wanted.format = Some(format),
-                    }
+                    pairs.push(file_format::of_type(&text_of(&name, value)?)?);
                 }
                 _ => {
                     let value = option_of(&name, value)?;
@@ -66,11 +55,7 @@ impl Wanted {
     /// The files, for the engine.
     pub(super) async fn table(&self, name: String, session: &Session) -> Result<FileTable> {
         let (files, home, mut options) = session.source_at(&self.location.area).await?;
-        if let Some(format) = &self.format {
-            options = file_format::named(format, session).await?;
-        } else if self.options.contains_key("TYPE")
-            && self.options.get("TYPE") != options.get("TYPE")
-        {
+        if self.options.contains_key("TYPE") && self.options.get("TYPE") != options.get("TYPE") {
             // The stage's are for files of another type.
             options.clear();
         }
