@@ -316,7 +316,7 @@ impl Session {
 
     /// When a query has to be done: `max_execution_time`, in milliseconds, is for queries alone.
     fn time_limit(&self, statement: &Statement) -> Result<Option<tokio::time::Instant>> {
-        if !matches!(statement, Statement::Select(_)) {
+        if !matches!(statement, Statement::Select(_) | Statement::Explain(_)) {
             return Ok(None);
         }
         let Value::UInt(millis) = self.variables.get(self, None, "max_execution_time")? else {

@@ -792,6 +792,25 @@ async fn odd_names_come_back_unchanged() {
     .await;
 }
 
+/// Who reads a file in parts gets one version of it, or an error.
+#[tokio::test]
+async fn a_file_that_has_changed_is_not_read_as_the_old_one() {
+    everywhere(|files| async move {
+        put(&files, "a.csv", "old text").await;
+        let mut listed = files.list(&StagePath::root());
+        let seen = listed.next().await.expect("a file").expect("listed");
+        let part = async || {
+            let blocks = files.read_version(&path("a.csv"), 0..3, &seen).await?;
+            blocks.try_collect::<Vec<Bytes>>().await
+        };
+        assert_eq!(part().await.expect("read").concat(), b"old");
+        put_as(&files, "a.csv", "another text", true).await;
+        let error = part().await.expect_err("changed");
+        assert!(matches!(error, Error::FileChanged { .. }), "{error:?}");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_prefix_is_a_text_and_the_order_is_that_of_bytes() {
     everywhere(|files| async move {

@@ -40,9 +40,6 @@ use crate::error::{Error, Result};
 use crate::rows::{Column, RowStream};
 use crate::sql::dialect;
 
-/// What the names of tables that are files begin with.
-pub(super) const FILES: &str = "files_of_";
-
 /// Batches between the plan and the client.
 const BATCHES: usize = 2;
 

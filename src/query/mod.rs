@@ -79,6 +79,16 @@ impl Query {
     }
 }
 
+/// What the names of tables that are files begin with.
+const FILES: &str = "files_of_";
+
+impl FileTable {
+    /// The name that a query has for its table of this number.
+    pub fn name_of(index: usize) -> String {
+        format!("{FILES}{index}")
+    }
+}
+
 /// The files of a location.
 pub struct FileTable {
     /// Its name in the query.

@@ -136,7 +136,7 @@ impl Rewriter<'_> {
     fn reads_files(&self, select: &Select) -> bool {
         let is_file = |table: &TableFactor| {
             matches!(table, TableFactor::Table { name, .. }
-                if name.to_string().starts_with(super::engine::FILES))
+                if name.to_string().starts_with(super::FILES))
         };
         select.from.iter().any(|from| {
             is_file(&from.relation) || from.joins.iter().any(|join| is_file(&join.relation))

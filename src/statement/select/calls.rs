@@ -16,7 +16,7 @@ use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr};
 use super::wanted::{Wanted, named, text_of};
 use crate::access::people::StagePrivilege;
 use crate::error::{Error, Result};
-use crate::query::{Query, RowTable};
+use crate::query::{FileTable, Query, RowTable};
 use crate::rows::{Column, Row, Type, Value};
 use crate::session::Session;
 use crate::sql::location::{Area, Location};
@@ -129,7 +129,7 @@ impl Call {
             Column::new("filenames", Type::Text),
             Column::new("order_id", Type::UInt),
         ];
-        let table = self.wanted.table("files_of_0".to_owned(), session).await?;
+        let table = self.wanted.table(FileTable::name_of(0), session).await?;
         let names: Vec<String> = table.entries.iter().map(|entry| entry.path.clone()).collect();
         let found = session.instance.engine.columns(Query::of_all(table)?).await?;
         let row = |(column, order): (Column, u64)| {

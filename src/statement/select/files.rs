@@ -25,7 +25,7 @@ use super::calls::Call;
 use super::fold::Folder;
 use super::wanted::Wanted;
 use crate::error::{Error, Result};
-use crate::query::{self, RowTable};
+use crate::query::{self, FileTable, RowTable};
 use crate::rows::Column;
 use crate::schema::{Schema, View};
 use crate::session::Session;
@@ -238,7 +238,7 @@ pub async fn query(select: &Select, session: &Session) -> Result<query::Query> {
     }
     let mut files = Vec::new();
     for (index, wanted) in tables.files.iter().enumerate() {
-        files.push(wanted.table(name_of_files(index), session).await?);
+        files.push(wanted.table(FileTable::name_of(index), session).await?);
     }
     let mut rows = Vec::new();
     if !tables.rows.is_empty() {
@@ -254,10 +254,6 @@ pub async fn query(select: &Select, session: &Session) -> Result<query::Query> {
     }
     let (texts, spellings) = (select.texts.clone(), tables.spellings);
     Ok(query::Query { ast, texts, spellings, files, rows })
-}
-
-fn name_of_files(index: usize) -> String {
-    format!("files_of_{index}")
 }
 
 /// The views that a query names.
@@ -379,7 +375,7 @@ impl<'a> Tables<'a> {
                 self.files.push(wanted);
                 self.files.len() - 1
             });
-            *name = ObjectName::from(vec![Ident::new(name_of_files(index))]);
+            *name = ObjectName::from(vec![Ident::new(FileTable::name_of(index))]);
             return Ok(None);
         }
         let [parts @ .., last] = name.0.as_slice() else { return Ok(None) };
