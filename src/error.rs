@@ -307,6 +307,59 @@ pub enum Error {
         /// Who needs how much.
         why: String,
     },
+    /// A view where a table has to be.
+    NotATable {
+        /// Its name.
+        name: String,
+    },
+    /// A table without columns.
+    NoColumns,
+    /// A table that is to be dropped and isn't there.
+    CantDropTable {
+        /// Its name.
+        name: String,
+    },
+    /// Somebody may know of a table, but not do this with it.
+    TableDenied {
+        /// The privilege that is missing.
+        privilege: String,
+        /// Who asks.
+        user: String,
+        /// The table.
+        table: String,
+    },
+    /// A value that its column can't hold.
+    ColumnValue {
+        /// Why not.
+        misfit: Misfit,
+        /// The column.
+        column: String,
+        /// The value, or its beginning.
+        value: String,
+        /// The row of the statement, from 1 on.
+        row: u64,
+    },
+    /// A row with more or fewer values than there are columns.
+    ColumnCount {
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A row says nothing of a column that may not be `NULL` and has no default.
+    NoDefault {
+        /// The column.
+        column: String,
+    },
+    /// A file that can't be loaded, at the first row that can't.
+    LoadFailed {
+        /// Its path.
+        path: String,
+        /// In which line, where it has lines, else in which row.
+        line: u64,
+        /// What is wrong there.
+        why: String,
+    },
     /// Another server changed the same thing at the same moment.
     Conflict {
         /// What was changed.
@@ -585,6 +638,47 @@ pub enum Error {
     },
 }
 
+/// Why a column can't hold a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misfit {
+    /// It is no such thing: MySQL's word for what it should be.
+    Incorrect(&'static str),
+    /// It is too large or too small.
+    OutOfRange,
+    /// It is too long.
+    TooLong,
+    /// It is `NULL`.
+    Null,
+    /// It is no JSON.
+    Json,
+}
+
+impl Misfit {
+    /// MySQL's sentence, up to the row.
+    pub fn tell(self, f: &mut impl fmt::Write, column: &str, value: &str) -> fmt::Result {
+        match self {
+            Misfit::Incorrect(what) => {
+                write!(f, "Incorrect {what} value: '{value}' for column '{column}'")
+            }
+            Misfit::OutOfRange => write!(f, "Out of range value for column '{column}'"),
+            Misfit::TooLong => write!(f, "Data too long for column '{column}'"),
+            Misfit::Null => write!(f, "Column '{column}' cannot be null"),
+            Misfit::Json => write!(f, "Invalid JSON text in value for column '{column}'"),
+        }
+    }
+
+    fn code(self) -> Code {
+        match self {
+            Misfit::Incorrect("date" | "time" | "datetime") => code(1292, "22007"),
+            Misfit::Incorrect(_) => code(1366, "HY000"),
+            Misfit::OutOfRange => code(1264, "22003"),
+            Misfit::TooLong => code(1406, "22001"),
+            Misfit::Null => code(1048, "23000"),
+            Misfit::Json => code(3140, "22032"),
+        }
+    }
+}
+
 /// What kind of failure a storage reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageKind {
@@ -712,6 +806,32 @@ impl fmt::Display for Error {
             Error::Query { what } => write!(f, "Can't compute the query: {what}"),
             Error::OutOfMemory { why } => {
                 write!(f, "The query needs more memory than queries have: {why}")
+            }
+            Error::NotATable { name } => write!(f, "'{name}' is not BASE TABLE"),
+            Error::NoColumns => f.write_str("A table must have at least 1 column"),
+            Error::CantDropTable { name } => write!(f, "Unknown table '{name}'"),
+            Error::TableDenied { privilege, user, table } => {
+                write!(f, "{privilege} denied to user '{user}' for table '{table}'")
+            }
+            Error::ColumnValue { misfit, column, value, row } => {
+                misfit.tell(f, column, value)?;
+                match misfit {
+                    // MySQL doesn't say it there.
+                    Misfit::Null => Ok(()),
+                    Misfit::Incorrect(_) | Misfit::OutOfRange | Misfit::TooLong | Misfit::Json => {
+                        write!(f, " at row {row}")
+                    }
+                }
+            }
+            Error::ColumnCount { expected, found } => write!(
+                f,
+                "Column count doesn't match value count at row 1: {expected} columns, {found} values"
+            ),
+            Error::NoDefault { column } => {
+                write!(f, "Field '{column}' doesn't have a default value")
+            }
+            Error::LoadFailed { path, line, why } => {
+                write!(f, "Can't load '{path}', line {line}: {why}")
             }
             Error::Conflict { name } => {
                 write!(f, "'{name}' was changed by another connection at the same time")
@@ -881,6 +1001,14 @@ impl Error {
             Error::NoFiles { .. } => code(1017, "HY000"),
             Error::Query { .. } => code(1105, "HY000"),
             Error::OutOfMemory { .. } => code(1041, "HY000"),
+            Error::NotATable { .. } => code(1347, "HY000"),
+            Error::NoColumns => code(1113, "42000"),
+            Error::CantDropTable { .. } => code(1051, "42S02"),
+            Error::TableDenied { .. } => code(1142, "42000"),
+            Error::ColumnValue { misfit, .. } => misfit.code(),
+            Error::ColumnCount { .. } => code(1136, "21S01"),
+            Error::NoDefault { .. } => code(1364, "HY000"),
+            Error::LoadFailed { .. } => code(1366, "HY000"),
             Error::Conflict { .. } => code(1213, "40001"),
             Error::CatalogDamaged { .. } => code(1033, "HY000"),
             Error::AccessDenied { .. } | Error::BadLink { .. } => code(1045, "28000"),
@@ -1005,6 +1133,10 @@ impl Error {
                     .to_owned(),
             ),
             Error::NoFiles { .. } => Some("LIST shows what is there".to_owned()),
+            Error::LoadFailed { .. } => Some(
+                "ON_ERROR = CONTINUE loads the other rows; VALIDATION_MODE = RETURN_ERRORS shows all that is wrong"
+                    .to_owned(),
+            ),
             Error::OutOfMemory { .. } => {
                 Some("query.memory_bytes in the configuration bounds it".to_owned())
             }
@@ -1024,6 +1156,9 @@ impl Error {
                 Some("connect by TLS, as with mysql --ssl-mode=REQUIRED, or by https".to_owned())
             }
             Error::Startup { hint, .. } => Some(hint.clone()),
+            Error::TableDenied { privilege, table, .. } => {
+                Some(format!("its owner can GRANT {privilege} ON TABLE {table}"))
+            }
             Error::StageDenied { privilege, stage, .. } => {
                 Some(format!("its owner can GRANT {privilege} ON STAGE {stage}"))
             }
@@ -1098,6 +1233,12 @@ impl Error {
             | Error::TableExists { .. }
             | Error::UnreadableFile { .. }
             | Error::Query { .. }
+            | Error::NotATable { .. }
+            | Error::NoColumns
+            | Error::CantDropTable { .. }
+            | Error::ColumnValue { .. }
+            | Error::ColumnCount { .. }
+            | Error::NoDefault { .. }
             | Error::Internal { .. } => None,
         }
     }

@@ -116,6 +116,13 @@ fn status(error: &Error) -> StatusCode {
         | Error::UnknownFormat { .. }
         | Error::NoFiles { .. }
         | Error::Query { .. }
+        | Error::NotATable { .. }
+        | Error::NoColumns
+        | Error::CantDropTable { .. }
+        | Error::ColumnValue { .. }
+        | Error::ColumnCount { .. }
+        | Error::NoDefault { .. }
+        | Error::LoadFailed { .. }
         | Error::OutOfMemory { .. }
         | Error::BadRequest { .. } => StatusCode::BAD_REQUEST,
         Error::AccessDenied { .. } => StatusCode::UNAUTHORIZED,
@@ -125,6 +132,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::PrivilegeNeeded { .. }
         | Error::NotTheOwner { .. }
         | Error::StageDenied { .. }
+        | Error::TableDenied { .. }
         | Error::BadLink { .. } => StatusCode::FORBIDDEN,
         Error::UnknownStage { .. }
         | Error::UnknownDatabase { .. }

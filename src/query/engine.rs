@@ -34,7 +34,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::rewrite::{self, Names};
 use super::store::Store;
 use super::table::{self, Located};
-use super::{Answer, FileTable, Query, coerce, fault, functions, values};
+use super::{Answer, Change, FileTable, KeptTable, Query, coerce, delta, fault, functions, values};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::rows::{Column, RowStream};
@@ -102,16 +102,59 @@ impl Engine {
         Ok(DisplayableExecutionPlan::with_metrics(&*plan).indent(false).to_string())
     }
 
+    pub(super) async fn create_table(&self, table: KeptTable) -> Result<()> {
+        there(async move { delta::create(&table).await }).await
+    }
+
+    pub(super) async fn insert(
+        &self,
+        table: KeptTable,
+        positions: Vec<usize>,
+        query: Query,
+    ) -> Result<u64> {
+        let engine = self.clone();
+        there(async move {
+            let Planned { state, plan, columns } = engine.plan_here(query, None).await?;
+            if columns.len() != positions.len() {
+                let (expected, found) = (positions.len(), columns.len());
+                return Err(Error::ColumnCount { expected, found });
+            }
+            let batches = start(&state, physical(&state, plan).await?)?;
+            delta::write::insert(table, positions, batches).await
+        })
+        .await
+    }
+
+    pub(super) async fn rewrite(&self, table: KeptTable, change: Change) -> Result<u64> {
+        let engine = self.clone();
+        there(async move { delta::rewrite::rewrite(&engine, &table, change).await }).await
+    }
+
+    /// What a query answers, in which the rows of a table are those of this plan.
+    pub(super) async fn stream(
+        &self,
+        query: Query,
+        table: &KeptTable,
+        rows: LogicalPlan,
+    ) -> Result<SendableRecordBatchStream> {
+        let Planned { state, plan, .. } = self.plan_here(query, Some((table, rows))).await?;
+        start(&state, physical(&state, plan).await?)
+    }
+
     /// What to compute, and what it answers. It is found out on the threads that compute, for what breaks
     /// there breaks nothing else.
     async fn plan(&self, query: Query) -> Result<Planned> {
         let engine = self.clone();
-        let planning = threads()?.spawn(async move { engine.plan_here(query).await });
-        AbortOnDropHandle::new(planning).await.map_err(broken)?
+        there(async move { engine.plan_here(query, None).await }).await
     }
 
-    async fn plan_here(&self, query: Query) -> Result<Planned> {
-        let Query { ast, texts, spellings: given, files, rows } = query;
+    /// The same on this thread. The rows of a table may be given.
+    async fn plan_here(
+        &self,
+        query: Query,
+        given_rows: Option<(&KeptTable, LogicalPlan)>,
+    ) -> Result<Planned> {
+        let Query { ast, texts, spellings: given, files, rows, kept } = query;
         let mut ast = dialect::in_lower_case(&ast)?;
         let with_metadata = rewrite::names_metadata(&ast);
         let mut store = Store::default();
@@ -140,6 +183,21 @@ impl Engine {
             let known = values::table(table)?;
             context
                 .register_table(table.name.as_str(), Arc::new(known))
+                .map_err(|error| fault::of(&error, None))?;
+        }
+        let mut plans = Vec::new();
+        if let Some((table, rows)) = given_rows {
+            plans.push((table.clone(), rows));
+        }
+        for table in kept {
+            let rows = delta::open(&table).await?.plan(&table).await?;
+            plans.push((table, rows));
+        }
+        for (table, rows) in plans {
+            let names = table.columns.iter().map(|column| column.name.clone());
+            spellings.extend(names.map(|name| (name.to_lowercase(), name)));
+            context
+                .register_table(table.name.as_str(), Arc::new(ViewTable::new(rows, None)))
                 .map_err(|error| fault::of(&error, None))?;
         }
         spellings.extend(given.into_iter().map(|name| (name.to_lowercase(), name)));
@@ -222,6 +280,13 @@ fn settings() -> SessionConfig {
 /// The threads that compute.
 pub(super) fn threads() -> Result<&'static Runtime> {
     THREADS.as_ref().map_err(|error| Error::Internal { what: format!("no threads: {error}") })
+}
+
+/// Does it on the threads that compute, for what breaks there breaks nothing else. Whoever drops it ends it.
+async fn there<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    AbortOnDropHandle::new(threads()?.spawn(work)).await.map_err(broken)?
 }
 
 fn broken(error: tokio::task::JoinError) -> Error {

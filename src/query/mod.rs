@@ -7,6 +7,7 @@
 //! - `coerce`: implicit conversions.
 //! - `functions`: what MySQL has and DataFusion has not.
 //! - `store`: the files as DataFusion reads them.
+//! - `delta`: the rows of tables.
 //! - `named`: errors that name their file.
 //! - `rewrite`: MySQL's SQL to DataFusion's.
 //! - `values`: Arrow's values to ours.
@@ -24,6 +25,8 @@
 
 #[cfg(feature = "query")]
 mod coerce;
+#[cfg(feature = "query")]
+mod delta;
 #[cfg(feature = "query")]
 mod engine;
 #[cfg(feature = "query")]
@@ -49,14 +52,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sqlparser::ast;
+use uuid::Uuid;
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::rows::declared::DeclaredColumn;
 use crate::rows::{Column, Row, RowStream};
 use crate::sql::dialect;
 use crate::stage::files::{Entry, Files};
 
 /// A query, with all that its names mean.
+#[derive(Clone)]
 pub struct Query {
     /// What is asked. Each table in it is one of those below, under its name there.
     pub ast: ast::Query,
@@ -68,6 +74,8 @@ pub struct Query {
     pub files: Vec<FileTable>,
     /// Tables that are there already.
     pub rows: Vec<RowTable>,
+    /// Tables whose rows are kept.
+    pub kept: Vec<KeptTable>,
 }
 
 impl Query {
@@ -75,7 +83,7 @@ impl Query {
     pub fn of_all(table: FileTable) -> Result<Query> {
         let ast = dialect::query(&format!("SELECT * FROM {}", table.name))?;
         let (texts, spellings, rows) = (vec!["*".to_owned()], Vec::new(), Vec::new());
-        Ok(Query { ast, texts, spellings, files: vec![table], rows })
+        Ok(Query { ast, texts, spellings, files: vec![table], rows, kept: Vec::new() })
     }
 }
 
@@ -90,6 +98,7 @@ impl FileTable {
 }
 
 /// The files of a location.
+#[derive(Clone)]
 pub struct FileTable {
     /// Its name in the query.
     pub name: String,
@@ -106,6 +115,7 @@ pub struct FileTable {
 }
 
 /// Rows that are known.
+#[derive(Clone)]
 pub struct RowTable {
     /// Its name in the query.
     pub name: String,
@@ -113,6 +123,32 @@ pub struct RowTable {
     pub columns: Vec<Column>,
     /// Its rows.
     pub rows: Vec<Row>,
+}
+
+/// A table whose rows are kept.
+#[derive(Clone)]
+pub struct KeptTable {
+    /// Its name in the query.
+    pub name: String,
+    /// What it is called, for errors.
+    pub label: String,
+    /// Not the one of an earlier table of this name.
+    pub id: Uuid,
+    /// Where its rows are.
+    pub files: Arc<Files>,
+    /// Its columns, in order.
+    pub columns: Vec<DeclaredColumn>,
+}
+
+/// What to do with the rows of a table.
+pub enum Change {
+    /// All go.
+    RemoveAll,
+    /// Those go for which the condition holds. The query says of each row whether, in its only column.
+    Remove(Query),
+    /// Those change for which the condition holds. The query has it in its last column; before it, of each column
+    /// of these positions, the new value.
+    Set(Vec<usize>, Query),
 }
 
 /// Columns, and rows as they come.
@@ -150,6 +186,27 @@ impl Engine {
     pub async fn explain(&self, query: Query, analyze: bool) -> Result<String> {
         self.inner.explain(query, analyze).await
     }
+
+    /// Makes the place for the rows of a table.
+    pub async fn create_table(&self, table: KeptTable) -> Result<()> {
+        self.inner.create_table(table).await
+    }
+
+    /// Adds what a query answers to a table: each column of the answer to the column of the table at this
+    /// position. How many rows that were.
+    pub async fn insert(
+        &self,
+        table: KeptTable,
+        positions: Vec<usize>,
+        query: Query,
+    ) -> Result<u64> {
+        self.inner.insert(table, positions, query).await
+    }
+
+    /// Changes or removes rows of a table. How many.
+    pub async fn rewrite(&self, table: KeptTable, change: Change) -> Result<u64> {
+        self.inner.rewrite(table, change).await
+    }
 }
 
 #[cfg(not(feature = "query"))]
@@ -175,6 +232,40 @@ impl Engine {
     pub async fn explain(&self, query: Query, _analyze: bool) -> Result<String> {
         drop(query);
         std::future::ready(Err(absent())).await
+    }
+}
+
+#[cfg(not(feature = "query"))]
+impl Engine {
+    /// Refuses.
+    pub async fn create_table(&self, table: KeptTable) -> Result<()> {
+        drop(table);
+        std::future::ready(Err(no_tables())).await
+    }
+
+    /// Refuses.
+    pub async fn insert(
+        &self,
+        table: KeptTable,
+        positions: Vec<usize>,
+        query: Query,
+    ) -> Result<u64> {
+        drop((table, positions, query));
+        std::future::ready(Err(no_tables())).await
+    }
+
+    /// Refuses.
+    pub async fn rewrite(&self, table: KeptTable, change: Change) -> Result<u64> {
+        drop((table, change));
+        std::future::ready(Err(no_tables())).await
+    }
+}
+
+#[cfg(not(feature = "query"))]
+fn no_tables() -> crate::error::Error {
+    crate::error::Error::Unsupported {
+        what: "A table".to_owned(),
+        hint: Some("this server was built without the feature 'query'".to_owned()),
     }
 }
 

@@ -9,9 +9,10 @@ use datafusion::arrow::array::types::{
     Int64Type, Time64MicrosecondType, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type,
     UInt64Type,
 };
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, new_empty_array};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, StringArray, new_empty_array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema, TimeUnit};
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{DataFusionError, Result as PlanResult, ScalarValue};
 use datafusion::datasource::MemTable;
@@ -192,8 +193,7 @@ fn decimal(value: i128, scale: i8) -> Value {
 /// What has parts: as JSON.
 fn nested(column: &ArrayRef, rows: &mut [Row]) -> Result<()> {
     use datafusion::arrow::json::writer::{EncoderOptions, make_encoder};
-    let failed =
-        |error: datafusion::arrow::error::ArrowError| Error::Query { what: error.to_string() };
+    let failed = |error: ArrowError| Error::Query { what: error.to_string() };
     let options = EncoderOptions::default().with_explicit_nulls(true);
     let field = Arc::new(Field::new("value", column.data_type().clone(), true));
     let mut encoder = make_encoder(&field, column, &options).map_err(failed)?;
@@ -209,10 +209,25 @@ fn nested(column: &ArrayRef, rows: &mut [Row]) -> Result<()> {
     Ok(())
 }
 
+/// What has parts, as texts of JSON.
+pub(super) fn as_json(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    use datafusion::arrow::json::writer::{EncoderOptions, make_encoder};
+    let options = EncoderOptions::default().with_explicit_nulls(true);
+    let field = Arc::new(Field::new("value", column.data_type().clone(), true));
+    let mut encoder = make_encoder(&field, column, &options)?;
+    let text = |row: usize| {
+        (!column.is_null(row)).then(|| {
+            let mut out = Vec::new();
+            encoder.encode(row, &mut out);
+            String::from_utf8_lossy(&out).into_owned()
+        })
+    };
+    Ok(Arc::new((0..column.len()).map(text).collect::<StringArray>()))
+}
+
 /// What MySQL has no type for: as Arrow shows it.
 fn shown(column: &ArrayRef, rows: &mut [Row]) -> Result<()> {
-    let failed =
-        |error: datafusion::arrow::error::ArrowError| Error::Query { what: error.to_string() };
+    let failed = |error: ArrowError| Error::Query { what: error.to_string() };
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(column, &options).map_err(failed)?;
     for (index, row) in rows.iter_mut().enumerate() {

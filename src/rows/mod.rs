@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 pub mod decimal;
+pub mod declared;
 pub mod moment;
 
 use self::decimal::Decimal;

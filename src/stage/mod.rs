@@ -56,6 +56,7 @@
 //!            files/    or config.storage:  stages/<id>/  temporary/<id>/
 //!                                          users/<user>/  tables/<db>/<table>/
 //!                                          digests/<each of these>/  in object stores: see `marks`
+//!                                          rows/<table's id>/  what tables hold: see `query::delta`
 //!            unfinished/                   uploads on their way; emptied at each start
 //! ```
 

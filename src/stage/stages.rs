@@ -281,6 +281,29 @@ impl Stages {
         Ok(self.own_files(&below, format!("stage '%{table}'"), None))
     }
 
+    /// The files that the rows of a table are in.
+    pub fn row_files(&self, table: Uuid, name: &str) -> Arc<Files> {
+        let (storage, uploads) = (self.storage.clone(), Arc::clone(&self.uploads));
+        // Without marks: nobody asks for digests of these.
+        Arc::new(Files::new(storage, &row_dir(table), format!("table '{name}'"), uploads))
+    }
+
+    /// Removes the rows of a table that is gone. The statement has succeeded by then, so a failure is told to
+    /// the log.
+    pub async fn discard_rows(&self, table: Uuid, name: &str) {
+        if let Err(error) = self.remove_dir(row_dir(table), format!("table '{name}'")).await {
+            tracing::warn!(table = name, "the rows of a dropped table are left behind: {error}");
+        }
+    }
+
+    /// Removes the files of `@%table`, whose table is gone.
+    pub async fn discard_table_files(&self, database: &str, table: &str) {
+        let below = format!("tables/{}/{}/", key::escape(database), key::escape(table));
+        if let Err(error) = self.remove_dir(below, format!("stage '%{table}'")).await {
+            tracing::warn!(table, "the files of a dropped table's stage are left behind: {error}");
+        }
+    }
+
     /// The signature of a link of our own.
     pub fn sign(&self, link: &Link<'_>) -> String {
         self.signer.sign(link)
@@ -368,6 +391,11 @@ impl Stages {
         });
         removed.await.map_err(|error| Error::Internal { what: error.to_string() })?
     }
+}
+
+/// Where the rows of a table are, below the storage's root.
+fn row_dir(table: Uuid) -> String {
+    format!("rows/{table}/")
 }
 
 /// Where the files of an internal stage are, below the storage's root.

@@ -26,8 +26,8 @@ use crate::session::Session;
 use crate::sql::literal;
 use crate::sql::name::QualifiedName;
 use crate::stage::name::StageName;
-use crate::statement::Statement;
 use crate::statement::select::{Select, files};
+use crate::statement::{Statement, kept};
 
 /// `CREATE VIEW`
 #[derive(Debug, Clone, PartialEq)]
@@ -135,7 +135,14 @@ pub async fn is_seen(session: &Session, database: &str, view: &View) -> Result<b
     if view.owner == session.peer.user.id || session.rights().await?.owns_database(database) {
         return Ok(true);
     }
+    let schema = session.instance.schemas.read().await?;
     for stage in &view.reads {
+        if let Some(table) = schema.table(stage) {
+            if kept::is_seen(session, stage, table).await? {
+                continue;
+            }
+            return Ok(false);
+        }
         match session.stage(stage).await {
             Ok(_) => {}
             Err(Error::UnknownStage { .. } | Error::UnknownDatabase { .. }) => return Ok(false),

@@ -48,7 +48,10 @@ impl DropDatabase {
             Ok(stages) => {
                 session.database_dropped(&self.name).await;
                 session.instance.directory.forget_database(&self.name).await?;
-                session.instance.schemas.forget_database(&self.name).await?;
+                for (name, table) in session.instance.schemas.forget_database(&self.name).await? {
+                    session.instance.stages.discard_rows(table.id, &name).await;
+                    session.instance.stages.discard_table_files(&self.name, &name).await;
+                }
                 Ok(Outcome::affected(stages))
             }
             Err(error @ Error::UnknownDatabase { .. }) if self.if_exists => {

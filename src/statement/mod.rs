@@ -24,6 +24,7 @@ pub mod copy_files;
 pub mod create_database;
 pub mod create_role;
 pub mod create_stage;
+pub mod create_table;
 pub mod create_user;
 pub mod create_view;
 pub mod describe_stage;
@@ -36,6 +37,8 @@ pub mod expression;
 pub mod file_format;
 pub mod get;
 pub mod grant;
+pub mod insert;
+pub mod kept;
 pub mod kill;
 pub mod list;
 pub mod ordinary;
@@ -71,6 +74,7 @@ use copy_files::CopyFiles;
 use create_database::CreateDatabase;
 use create_role::CreateRole;
 use create_stage::CreateStage;
+use create_table::{CreateTable, DropTable, TruncateTable};
 use create_user::CreateUser;
 use create_view::{CreateView, DropView};
 use describe_stage::DescribeStage;
@@ -81,6 +85,7 @@ use drop_user::DropUser;
 use explain::Explain;
 use get::Get;
 use grant::Grant;
+use insert::{ChangeRows, Insert};
 use kill::Kill;
 use list::List;
 use presign::Presign;
@@ -117,6 +122,16 @@ pub enum Statement {
     CreateDatabase(CreateDatabase),
     /// `CREATE STAGE`
     CreateStage(CreateStage),
+    /// `CREATE TABLE`
+    CreateTable(Box<CreateTable>),
+    /// `DROP TABLE`
+    DropTable(DropTable),
+    /// `TRUNCATE TABLE`
+    TruncateTable(TruncateTable),
+    /// `INSERT`
+    Insert(Box<Insert>),
+    /// `DELETE`, `UPDATE`
+    ChangeRows(Box<ChangeRows>),
     /// `CREATE VIEW`
     CreateView(Box<CreateView>),
     /// `DROP VIEW`
@@ -320,6 +335,11 @@ impl Statement {
             | Statement::SetPassword(_)
             | Statement::CreateDatabase(_)
             | Statement::CreateStage(_)
+            | Statement::CreateTable(_)
+            | Statement::DropTable(_)
+            | Statement::TruncateTable(_)
+            | Statement::Insert(_)
+            | Statement::ChangeRows(_)
             | Statement::CreateView(_)
             | Statement::DropView(_)
             | Statement::DropDatabase(_)
@@ -344,6 +364,11 @@ impl Statement {
             Statement::CallStagePut(statement) => statement.execute(session).await,
             Statement::CreateDatabase(statement) => statement.execute(session).await,
             Statement::CreateStage(statement) => statement.execute(session).await,
+            Statement::CreateTable(statement) => statement.execute(session).await,
+            Statement::DropTable(statement) => statement.execute(session).await,
+            Statement::TruncateTable(statement) => statement.execute(session).await,
+            Statement::Insert(statement) => statement.execute(session).await,
+            Statement::ChangeRows(statement) => statement.execute(session).await,
             Statement::CreateView(statement) => statement.execute(session).await,
             Statement::DropView(statement) => statement.execute(session).await,
             Statement::Explain(statement) => statement.execute(session).await,
@@ -395,6 +420,11 @@ impl Statement {
                 | Statement::CreateRole(_)
                 | Statement::CreateStage(_)
                 | Statement::CreateUser(_)
+                | Statement::CreateTable(_)
+                | Statement::DropTable(_)
+                | Statement::TruncateTable(_)
+                | Statement::Insert(_)
+                | Statement::ChangeRows(_)
                 | Statement::CreateView(_)
                 | Statement::DropView(_)
                 | Statement::DropDatabase(_)
@@ -419,6 +449,11 @@ impl Statement {
             Statement::CallStagePut(_) => "call_stage_put",
             Statement::CreateDatabase(_) => "create_database",
             Statement::CreateStage(_) => "create_stage",
+            Statement::CreateTable(_) => "create_table",
+            Statement::DropTable(_) => "drop_table",
+            Statement::TruncateTable(_) => "truncate_table",
+            Statement::Insert(_) => "insert",
+            Statement::ChangeRows(_) => "change_rows",
             Statement::CreateView(_) => "create_view",
             Statement::DropView(_) => "drop_view",
             Statement::Explain(_) => "explain",
@@ -482,6 +517,11 @@ impl Statement {
             Statement::CallStagePut(statement) => statement.print(secrets),
             Statement::CreateDatabase(statement) => statement.to_string(),
             Statement::CreateStage(statement) => statement.print(secrets),
+            Statement::CreateTable(statement) => statement.to_string(),
+            Statement::DropTable(statement) => statement.to_string(),
+            Statement::TruncateTable(statement) => statement.to_string(),
+            Statement::Insert(statement) => statement.to_string(),
+            Statement::ChangeRows(statement) => statement.to_string(),
             Statement::CreateView(statement) => statement.to_string(),
             Statement::DropView(statement) => statement.to_string(),
             Statement::Explain(statement) => statement.to_string(),

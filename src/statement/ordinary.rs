@@ -10,10 +10,11 @@ use crate::sql::cursor::{Cursor, excerpt};
 use crate::sql::dialect::{self, StageDialect};
 use crate::sql::name::QualifiedName;
 use crate::sql::scan::Scan;
+use crate::statement::create_table::{self, DropTable, TruncateTable};
 use crate::statement::create_view::{self, DropView};
 use crate::statement::explain::Explain;
 use crate::statement::select::{Select, files};
-use crate::statement::{Statement, begins, kill, set, show, transaction, unknown};
+use crate::statement::{Statement, begins, insert, kill, set, show, transaction, unknown};
 
 /// Words that a query begins with.
 const QUERIES: &[&str] = &["SELECT", "WITH", "TABLE", "VALUES"];
@@ -44,6 +45,9 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
     if !is_read_by_sqlparser(scan) {
         return Err(unknown(scan));
     }
+    if let Some(create) = template(scan)? {
+        return Ok(create);
+    }
     let dialect = StageDialect::new(scan.sql_mode);
     let mut parser = dialect::parser(&dialect, &scan.masked).map_err(|e| broken(scan, &e))?;
     let ast = parser.parse_statement().map_err(|e| broken(scan, &e))?;
@@ -68,7 +72,9 @@ pub fn is_read_by_sqlparser(scan: &Scan<'_>) -> bool {
     QUERIES.contains(&first)
         || (first.is_empty() && scan.masked.trim_start().starts_with('('))
         || (first == "CREATE" && (word(1) == "VIEW" || (word(1) == "OR" && word(3) == "VIEW")))
-        || (first == "DROP" && word(1) == "VIEW")
+        || (first == "DROP" && ["VIEW", "TABLE"].contains(&word(1)))
+        || (first == "CREATE" && (word(1) == "TABLE" || (word(1) == "OR" && word(3) == "TABLE")))
+        || ["INSERT", "REPLACE", "DELETE", "UPDATE", "TRUNCATE"].contains(&first)
         || (EXPLAINS.contains(&first)
             && (QUERIES.contains(&word(1)) && word(1) != "TABLE" || word(1) == "ANALYZE"))
 }
@@ -89,6 +95,26 @@ fn of_ast(ast: Ast, scan: &Scan<'_>, dialect: &StageDialect) -> Result<Statement
             let query = std::mem::replace(&mut *view.query, nothing());
             create_view::of(view, select(query)?)
         }
+        Ast::CreateTable(mut table) => {
+            let query = table.query.take().map(|query| select(*query)).transpose()?;
+            create_table::of(table, query)
+        }
+        Ast::Insert(insert) => insert::of(insert, select),
+        Ast::Delete(delete) => insert::of_delete(delete, select),
+        Ast::Update(update) => insert::of_update(update, select),
+        Ast::Truncate(truncate) => match truncate.table_names.as_slice() {
+            [name] => {
+                let name = create_view::name_of(&name.name)?;
+                Ok(Statement::TruncateTable(TruncateTable { name }))
+            }
+            _ => Err(unknown(scan)),
+        },
+        Ast::Drop {
+            object_type: ObjectType::Table, temporary: false, if_exists, names, ..
+        } => {
+            let names = names.iter().map(create_view::name_of).collect::<Result<_>>()?;
+            Ok(Statement::DropTable(DropTable { names, if_exists }))
+        }
         Ast::Drop { object_type: ObjectType::View, if_exists, names, .. } => {
             let names = names.iter().map(create_view::name_of).collect::<Result<_>>()?;
             Ok(Statement::DropView(DropView { names, if_exists }))
@@ -102,6 +128,35 @@ fn of_ast(ast: Ast, scan: &Scan<'_>, dialect: &StageDialect) -> Result<Statement
         },
         _ => Err(unknown(scan)),
     }
+}
+
+/// `CREATE TABLE <name> USING TEMPLATE (<query>)`: Snowflake's, which no dialect but its own reads.
+fn template(scan: &Scan<'_>) -> Result<Option<Statement>> {
+    let words: Vec<&str> = scan.words.iter().map(String::as_str).collect();
+    if words.first() != Some(&"CREATE")
+        || !words.windows(2).any(|pair| pair == ["USING", "TEMPLATE"])
+    {
+        return Ok(None);
+    }
+    let upper = scan.masked.to_ascii_uppercase();
+    let Some(at) = upper.find("USING") else { return Ok(None) };
+    let (head, tail) = scan.masked.split_at(at);
+    let (Some(open), Some(close)) = (tail.find('('), tail.rfind(')')) else {
+        return Err(unknown(scan));
+    };
+    let dialect = StageDialect::new(scan.sql_mode);
+    let head = format!("{head} (template INT)");
+    let mut parser = dialect::parser(&dialect, &head).map_err(|e| broken(scan, &e))?;
+    let Ast::CreateTable(mut table) = parser.parse_statement().map_err(|e| broken(scan, &e))?
+    else {
+        return Err(unknown(scan));
+    };
+    table.columns.clear();
+    let query = tail.get(open + 1..close).unwrap_or_default();
+    let mut parser = dialect::parser(&dialect, query).map_err(|e| broken(scan, &e))?;
+    let query = *parser.parse_query().map_err(|e| broken(scan, &e))?;
+    let select = Select { query, texts: Vec::new() };
+    create_table::of_template(table, select).map(Some)
 }
 
 /// Whether a query only asks: `sqlparser` takes `DELETE` for one too.
@@ -136,25 +191,18 @@ fn nothing() -> Query {
 
 /// Statements of MySQL's that are understood so far, each with what to do instead.
 const NOT_HERE: &[(&str, &str)] = &[
-    ("INSERT", FILES),
-    ("REPLACE", FILES),
-    ("UPDATE", FILES),
-    ("DELETE", "files are removed by REMOVE @stage"),
-    ("TRUNCATE", "files are removed by REMOVE @stage"),
-    ("CREATE TABLE", STAGES),
-    ("CREATE TEMPORARY TABLE", STAGES),
-    ("CREATE LOCAL TEMPORARY TABLE", STAGES),
+    ("CREATE TEMPORARY TABLE", TABLES),
+    ("CREATE LOCAL TEMPORARY TABLE", TABLES),
     ("CREATE INDEX", ""),
     ("CREATE UNIQUE INDEX", ""),
     ("CREATE PROCEDURE", ""),
     ("CREATE FUNCTION", ""),
     ("CREATE TRIGGER", ""),
     ("CREATE EVENT", ""),
-    ("ALTER TABLE", "stages are changed by ALTER STAGE"),
+    ("ALTER TABLE", "CREATE OR REPLACE TABLE t AS SELECT ... FROM t makes another one of it"),
     ("ALTER DATABASE", ""),
     ("ALTER VIEW", ""),
-    ("DROP TABLE", "stages are dropped by DROP STAGE"),
-    ("DROP TEMPORARY TABLE", "stages are dropped by DROP STAGE"),
+    ("DROP TEMPORARY TABLE", TABLES),
     ("DROP INDEX", ""),
     ("DROP PROCEDURE", ""),
     ("DROP FUNCTION", ""),
@@ -172,8 +220,7 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("XA", ""),
 ];
 
-const FILES: &str = "stages are filled by PUT";
-const STAGES: &str = "CREATE STAGE makes a place for files";
+const TABLES: &str = "leave TEMPORARY away, and DROP the table when it is done";
 
 /// The error for a procedure, or a statement that was prepared by its name: there are none.
 fn absent(scan: &Scan<'_>) -> Result<Error> {

@@ -15,7 +15,9 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
+use crate::rows::declared::DeclaredColumn;
 use crate::rows::{Column, Outcome, Type};
+use crate::schema::table::Table;
 use crate::session::Session;
 use crate::sql::cursor::Cursor;
 use crate::sql::literal;
@@ -108,6 +110,11 @@ impl ShowCreate {
                 if world.view(&name.database, &name.name).is_some() {
                     return show_view(&world, &name);
                 }
+                if let Some(table) = world.kept(&name.database, &name.name) {
+                    let text = create_kept(&name.name, table);
+                    let row = vec![name.name.as_str().into(), text.into()];
+                    return Ok(Outcome::rows(self.columns(), vec![row]));
+                }
                 let columns = world.columns(&name.database, &name.name).ok_or_else(unknown)?;
                 let engine = if is_schema(&name.database) { "MEMORY" } else { "STAGE" };
                 let comment = world.comment(&name.database, &name.name).unwrap_or_default();
@@ -175,6 +182,35 @@ fn create_table(name: &str, columns: &[Column], engine: &str, comment: &str) -> 
     };
     format!(
         "CREATE TABLE {} (\n{}\n) ENGINE={engine} DEFAULT CHARSET=utf8mb4 \
+         COLLATE=utf8mb4_0900_ai_ci{comment}",
+        quoted(name),
+        columns.join(",\n")
+    )
+}
+
+/// A table as it was made.
+fn create_kept(name: &str, table: &Table) -> String {
+    let column = |column: &DeclaredColumn| {
+        let name = quoted(&column.name);
+        let null = if column.nullable { "" } else { " NOT NULL" };
+        let default = match (&column.default, column.nullable) {
+            (Some(default), _) => format!(" DEFAULT {default}"),
+            (None, true) => " DEFAULT NULL".to_owned(),
+            (None, false) => String::new(),
+        };
+        let comment = match column.comment.as_str() {
+            "" => String::new(),
+            comment => format!(" COMMENT {}", literal::text(comment)),
+        };
+        format!("  {name} {}{null}{default}{comment}", column.ty)
+    };
+    let columns: Vec<String> = table.columns.iter().map(column).collect();
+    let comment = match table.comment.as_str() {
+        "" => String::new(),
+        comment => format!(" COMMENT={}", literal::text(comment)),
+    };
+    format!(
+        "CREATE TABLE {} (\n{}\n) ENGINE=DELTA DEFAULT CHARSET=utf8mb4 \
          COLLATE=utf8mb4_0900_ai_ci{comment}",
         quoted(name),
         columns.join(",\n")

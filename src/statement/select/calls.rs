@@ -120,6 +120,12 @@ impl Call {
         Ok((columns, self.entries(session).await?.into_iter().map(row).collect()))
     }
 
+    /// The columns that the files have.
+    pub(super) async fn columns(&self, session: &Session) -> Result<Vec<Column>> {
+        let table = self.wanted.table(FileTable::name_of(0), session).await?;
+        session.instance.engine.columns(Query::of_all(table)?).await
+    }
+
     /// Databend's columns.
     async fn schema(&self, session: &Session) -> Result<(Vec<Column>, Vec<Row>)> {
         let columns = vec![

@@ -24,6 +24,7 @@ use super::Select;
 use super::calls::Call;
 use super::fold::Folder;
 use super::wanted::Wanted;
+use crate::access::people::StagePrivilege;
 use crate::error::{Error, Result};
 use crate::query::{self, FileTable, RowTable};
 use crate::rows::Column;
@@ -36,7 +37,7 @@ use crate::sql::name::QualifiedName;
 use crate::sql::scan::{Place, Scan};
 use crate::stage::name::StageName;
 use crate::statement::tables::{World, is_schema};
-use crate::statement::{Statement, create_view};
+use crate::statement::{Statement, create_view, kept};
 
 /// More views than one query needs, each counted as often as it is named.
 const MAX_VIEWS: usize = 100;
@@ -120,8 +121,8 @@ pub(super) async fn are_in(query: &Query, session: &Session) -> Result<bool> {
         return Ok(false);
     }
     let schema = session.instance.schemas.read().await?;
-    let is_view = |name| session.stage_name(name).is_ok_and(|name| schema.view(&name).is_some());
-    Ok(names.iter().any(is_view))
+    let is_there = |name: &StageName| schema.view(name).is_some() || schema.table(name).is_some();
+    Ok(names.iter().any(|name| session.stage_name(name).is_ok_and(|name| is_there(&name))))
 }
 
 /// The names of a query's tables; breaks off at the first location or function.
@@ -252,8 +253,14 @@ pub async fn query(select: &Select, session: &Session) -> Result<query::Query> {
     for (name, call) in tables.calls {
         rows.push(call.table(name, session).await?);
     }
+    let mut tables_kept = Vec::new();
+    for (in_query, name) in &tables.kept {
+        let table = schema.table(name).ok_or_else(|| kept::unknown(name))?;
+        kept::need(session, name, table, StagePrivilege::Read).await?;
+        tables_kept.push(kept::rows(session, name, table, in_query));
+    }
     let (texts, spellings) = (select.texts.clone(), tables.spellings);
-    Ok(query::Query { ast, texts, spellings, files, rows })
+    Ok(query::Query { ast, texts, spellings, files, rows, kept: tables_kept })
 }
 
 /// The views that a query names.
@@ -295,7 +302,7 @@ pub async fn stages_in(select: &Select, session: &Session) -> Result<Vec<StageNa
             stages.push(session.stage_name(&QualifiedName { database, name })?);
         }
     }
-    let tables = tables.rows.into_iter().map(|(_, table)| table);
+    let tables = tables.rows.into_iter().chain(tables.kept).map(|(_, table)| table);
     stages.extend(tables.filter(|table| !is_schema(&table.database)));
     Ok(stages)
 }
@@ -327,6 +334,8 @@ struct Tables<'a> {
     files: Vec<Wanted>,
     /// Each under its name in the query.
     rows: Vec<(String, StageName)>,
+    /// Tables whose rows are kept, each under its name in the query.
+    kept: Vec<(String, StageName)>,
     /// Functions in the place of tables, each under its name in the query.
     calls: Vec<(String, Call)>,
     own: BTreeSet<String>,
@@ -358,7 +367,8 @@ impl VisitorMut for Tables<'_> {
 impl<'a> Tables<'a> {
     fn of(session: &'a Session, schema: &'a Schema, own: BTreeSet<String>) -> Tables<'a> {
         let (files, rows, calls) = (Vec::new(), Vec::new(), Vec::new());
-        Tables { session, schema, files, rows, calls, own, spellings: Vec::new(), views: 0 }
+        let (kept, spellings) = (Vec::new(), Vec::new());
+        Tables { session, schema, files, rows, kept, calls, own, spellings, views: 0 }
     }
 
     /// Gives a table its name; a view is what it stands for.
@@ -395,6 +405,14 @@ impl<'a> Tables<'a> {
         let meant = self.session.stage_name(&create_view::name_of(name)?)?;
         if let Some(view) = self.schema.view(&meant) {
             return self.view(view, &table, alias.take()).map(Some);
+        }
+        if self.schema.table(&meant).is_some() {
+            // Each time under another name: one of them may be about to change.
+            let own = format!("kept_{}", self.kept.len());
+            *name = ObjectName::from(vec![Ident::new(own.as_str())]);
+            alias.get_or_insert_with(|| named_so(&table));
+            self.kept.push((own, meant));
+            return Ok(None);
         }
         let own = format!("rows_of_{}", self.rows.len());
         *name = ObjectName::from(vec![Ident::new(own.as_str())]);

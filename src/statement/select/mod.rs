@@ -20,7 +20,10 @@ pub mod files;
 mod fold;
 mod from;
 mod group;
+mod template;
 mod wanted;
+
+pub use template::template;
 
 use std::cmp::Ordering;
 use std::collections::HashSet;

@@ -407,6 +407,11 @@ fn tables(world: &World, _: &Session) -> Vec<Row> {
         // MySQL says so in the place of a comment.
         table_row(&name.database, &name.name, "VIEW", None, created, "VIEW".to_owned())
     }));
+    rows.extend(world.tables.iter().map(|(name, table)| {
+        let created = Value::moment(table.created_at);
+        let comment = table.comment.clone();
+        table_row(&name.database, &name.name, "BASE TABLE", Some("DELTA"), created, comment)
+    }));
     for (schema, tables) in super::SCHEMAS {
         let (kind, engine) = match *schema {
             "information_schema" => ("SYSTEM VIEW", None),

@@ -22,10 +22,11 @@ use crate::error::{Error, Result};
 use crate::processes::Shown;
 use crate::rows::{Column, Row, Type, Value};
 use crate::schema::View;
+use crate::schema::table::Table as KeptTable;
 use crate::session::Session;
 use crate::stage::Listed;
 use crate::stage::name::{StageName, StagePath};
-use crate::statement::{create_view, list};
+use crate::statement::{create_view, kept, list};
 
 /// More files of one stage than a query is to sort in memory.
 const MAX_FILES: usize = 1_000_000;
@@ -136,6 +137,7 @@ pub struct World {
     databases: Vec<String>,
     stages: Vec<Listed>,
     views: Vec<(StageName, View)>,
+    tables: Vec<(StageName, KeptTable)>,
     processes: Vec<Shown>,
     /// Whether the one who asks may do everything.
     admin: bool,
@@ -171,9 +173,17 @@ impl World {
                 views.push((StageName::new(database, name), view.clone()));
             }
         }
+        let mut tables = Vec::new();
+        for (database, name, table) in schema.tables() {
+            let name = StageName::new(database, name);
+            if kept::is_seen(session, &name, table).await? {
+                tables.push((name, table.clone()));
+            }
+        }
         Ok(World {
             databases,
             views,
+            tables,
             stages: session.list_stages(None).await?,
             processes: session.processes().await?,
             admin: session.rights().await?.has(ServerPrivilege::Admin),
@@ -287,6 +297,9 @@ impl World {
         if let Some(view) = self.view(schema, name) {
             return Some(view.columns.clone());
         }
+        if let Some(table) = self.kept(schema, name) {
+            return Some(table.result_columns());
+        }
         let mut names = self.stages.iter().map(name_of);
         names.any(|known| known.database == schema && known.name == name).then(list::columns)
     }
@@ -296,6 +309,13 @@ impl World {
         let mut views = self.views.iter();
         let found = views.find(|(known, _)| known.database == schema && known.name == name);
         found.map(|(_, view)| view)
+    }
+
+    /// The table of this name whose rows are kept.
+    pub fn kept(&self, schema: &str, name: &str) -> Option<&KeptTable> {
+        let mut tables = self.tables.iter();
+        let found = tables.find(|(known, _)| known.database == schema && known.name == name);
+        found.map(|(_, table)| table)
     }
 
     /// Whether there is such a database.
@@ -314,6 +334,9 @@ impl World {
             .map(|stage| (stage.database.as_str(), stage.name.as_str(), list::columns()))
             .chain(self.views.iter().map(|(name, view)| {
                 (name.database.as_str(), name.name.as_str(), view.columns.clone())
+            }))
+            .chain(self.tables.iter().map(|(name, table)| {
+                (name.database.as_str(), name.name.as_str(), table.result_columns())
             }))
             .chain(own)
     }
