@@ -42,6 +42,9 @@ enum Privilege {
 
 use Privilege::{Ownership, Read, Usage, Write};
 
+/// The table among the stages: what is granted on it is granted on a table.
+const LEDGER: &str = "ledger";
+
 /// What a statement can need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
@@ -71,6 +74,14 @@ const ALL: &[Grant] = &[
     Grant::On(Read, "pond"),
     Grant::On(Write, "pond"),
     Grant::On(Ownership, "pond"),
+    #[cfg(feature = "query")]
+    Grant::On(Usage, LEDGER),
+    #[cfg(feature = "query")]
+    Grant::On(Read, LEDGER),
+    #[cfg(feature = "query")]
+    Grant::On(Write, LEDGER),
+    #[cfg(feature = "query")]
+    Grant::On(Ownership, LEDGER),
     Grant::Database("default"),
     Grant::Database("sales"),
     Grant::CreateStage,
@@ -173,6 +184,10 @@ const CASES: &[Case] = &[
     Case("ALTER STAGE lake RENAME TO sales.sea", &[OWN, Need::StagesIn("sales")]),
     Case("COPY FILES INTO @pond FROM @lake", &[READ, Need::On(Write, "pond")]),
     Case("COPY FILES INTO @lake/copy FROM @lake", &[READ, WRITE]),
+    Case(
+        "COPY INTO @pond FROM lake VALIDATION_MODE = RETURN_ROWS",
+        &[Need::On(Write, "pond"), READ],
+    ),
     Case("CALL STAGE_PUT('@lake/put.csv', 'x')", &[WRITE]),
     Case("CREATE DATABASE more", &[Need::Admin]),
     Case("CREATE STAGE fresh", &[Need::StagesIn("default")]),
@@ -219,6 +234,45 @@ const CASES: &[Case] = &[
     Case("SHOW GRANTS FOR ROLE loaders", &[Need::CreateUser]),
     #[cfg(feature = "query")]
     Case("CREATE VIEW fresh AS SELECT * FROM @lake/a.csv", &[Need::StagesIn("default"), READ]),
+    #[cfg(feature = "query")]
+    Case("CREATE TABLE fresh (a INT)", &[Need::StagesIn("default")]),
+    #[cfg(feature = "query")]
+    Case("CREATE TABLE fresh AS SELECT * FROM @lake/a.csv", &[Need::StagesIn("default"), READ]),
+    #[cfg(feature = "query")]
+    Case("CREATE TABLE fresh LIKE ledger", &[Need::StagesIn("default"), Need::On(Usage, LEDGER)]),
+    #[cfg(feature = "query")]
+    Case(
+        "CREATE OR REPLACE TABLE ledger (a INT)",
+        &[Need::StagesIn("default"), Need::Replace(LEDGER)],
+    ),
+    #[cfg(feature = "query")]
+    Case("DROP TABLE ledger", &[Need::On(Ownership, LEDGER)]),
+    #[cfg(feature = "query")]
+    Case("TRUNCATE TABLE ledger", &[Need::On(Write, LEDGER)]),
+    #[cfg(feature = "query")]
+    Case("INSERT INTO ledger VALUES ('x')", &[Need::On(Write, LEDGER)]),
+    #[cfg(feature = "query")]
+    Case("INSERT INTO ledger SELECT * FROM @lake/a.csv", &[Need::On(Write, LEDGER), READ]),
+    #[cfg(feature = "query")]
+    Case("DELETE FROM ledger", &[Need::On(Write, LEDGER)]),
+    #[cfg(feature = "query")]
+    Case("DELETE FROM ledger WHERE a = 'id'", &[Need::On(Write, LEDGER), Need::On(Read, LEDGER)]),
+    #[cfg(feature = "query")]
+    Case("UPDATE ledger SET a = 'x'", &[Need::On(Write, LEDGER), Need::On(Read, LEDGER)]),
+    #[cfg(feature = "query")]
+    Case("COPY INTO ledger FROM @lake/a.csv", &[Need::On(Write, LEDGER), READ]),
+    #[cfg(feature = "query")]
+    Case("COPY INTO ledger FROM @lake/a.csv PURGE = TRUE", &[Need::On(Write, LEDGER), WRITE, READ]),
+    #[cfg(feature = "query")]
+    Case("SELECT * FROM ledger", &[Need::On(Read, LEDGER)]),
+    #[cfg(feature = "query")]
+    Case("DESCRIBE ledger", &[Need::On(Usage, LEDGER)]),
+    #[cfg(feature = "query")]
+    Case("SHOW CREATE TABLE ledger", &[Need::On(Usage, LEDGER)]),
+    #[cfg(feature = "query")]
+    Case("GRANT SELECT ON TABLE ledger TO eve", &[Need::On(Ownership, LEDGER)]),
+    #[cfg(feature = "query")]
+    Case("REVOKE INSERT ON TABLE ledger FROM ROLE loaders", &[Need::On(Ownership, LEDGER)]),
     #[cfg(feature = "query")]
     Case("DROP VIEW books", &[Need::View("default")]),
     #[cfg(feature = "query")]
@@ -286,7 +340,7 @@ const REQUESTS: &[Request] = &[
 const OPEN: &[(&str, &str)] = &[("GET", "/health"), ("GET", "/metrics")];
 
 /// Names that nobody sees without a privilege.
-const HIDDEN: &[&str] = &["books", "lake", "pond", "a.csv", "eve", "boss", "loaders"];
+const HIDDEN: &[&str] = &["books", "ledger", "lake", "pond", "a.csv", "eve", "boss", "loaders"];
 
 struct World {
     server: Server,
@@ -314,6 +368,8 @@ impl World {
         for sql in [
             "USE `default`",
             "DROP VIEW IF EXISTS books, fresh",
+            #[cfg(feature = "query")]
+            "DROP TABLE IF EXISTS ledger, fresh",
             "DROP STAGE IF EXISTS lake",
             "DROP STAGE IF EXISTS sea",
             "DROP STAGE IF EXISTS fresh",
@@ -340,6 +396,10 @@ impl World {
             "CALL STAGE_PUT('@pond/a.csv', 'id')",
             #[cfg(feature = "query")]
             "CREATE VIEW books AS SELECT * FROM @lake/a.csv",
+            #[cfg(feature = "query")]
+            "CREATE TABLE ledger (a VARCHAR(10))",
+            #[cfg(feature = "query")]
+            "INSERT INTO ledger VALUES ('id')",
             "CREATE USER eve IDENTIFIED BY 'word'",
             "CREATE USER boss IDENTIFIED BY 'word'",
             "CREATE ROLE loaders",
@@ -369,6 +429,10 @@ impl World {
         self.root(&format!("CREATE USER {user} IDENTIFIED BY 'word'"));
         for grant in grants {
             let what = match grant {
+                Grant::On(privilege, LEDGER) => {
+                    let privilege = format!("{privilege:?}").to_uppercase();
+                    format!("{privilege} ON TABLE `default`.{LEDGER}")
+                }
                 Grant::On(privilege, stage) => {
                     let privilege = format!("{privilege:?}").to_uppercase();
                     format!("{privilege} ON STAGE `default`.{stage}")
@@ -394,6 +458,9 @@ impl World {
             "LIST @lake",
             "LIST @pond",
             "LIST @sales.%orders",
+            "SHOW TABLES",
+            #[cfg(feature = "query")]
+            "SELECT * FROM ledger",
             "SHOW USERS",
             "SHOW ROLES",
             "SHOW GRANTS FOR eve",
@@ -628,13 +695,21 @@ fn no_statement_and_no_route_is_missing() {
                 .to_owned()
         })
         .collect();
-    for entry in ENTRIES {
-        assert!(kinds.contains(entry.grammar), "{} has no case", entry.grammar);
-    }
     // Without the engine there is nothing to ask of it.
-    let engines = ["create_view", "drop_view", "explain"];
+    let engines = [
+        "change_rows",
+        "copy_into_table",
+        "create_table",
+        "create_view",
+        "drop_table",
+        "drop_view",
+        "explain",
+        "insert",
+        "truncate_table",
+    ];
     let here = |kind: &String| cfg!(feature = "query") || !engines.contains(&kind.as_str());
-    for variant in variants().into_iter().filter(here) {
+    let entries = ENTRIES.iter().map(|entry| entry.grammar.to_owned());
+    for variant in variants().into_iter().chain(entries).filter(here) {
         assert!(kinds.contains(&variant), "{variant} has no case");
     }
     for route in ROUTES {

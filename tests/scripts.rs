@@ -73,7 +73,8 @@ fn is_given(variable: &str) -> bool {
 }
 
 /// Scripts of what only a server with the feature `query` can do.
-const QUERIES: &[&str] = &["create_view", "select_files"];
+const QUERIES: &[&str] =
+    &["copy_into_location", "copy_into_table", "create_table", "create_view", "select_files"];
 
 fn run_all(storage: Storage) {
     let mut scripts: Vec<PathBuf> = ["tests/scripts", "tests/replay"]

@@ -110,7 +110,7 @@ pub struct Grants {
     /// Databases, with all that is in them.
     #[serde(default)]
     pub databases: BTreeSet<String>,
-    /// Stages, by id: a new stage of an old name is another one.
+    /// Stages and tables, by id: a new one of an old name is another one.
     #[serde(default)]
     pub stages: BTreeMap<Uuid, BTreeSet<StagePrivilege>>,
     /// Roles.

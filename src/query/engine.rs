@@ -34,7 +34,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::rewrite::{self, Names};
 use super::store::Store;
 use super::table::{self, Located};
-use super::{Answer, Change, FileTable, KeptTable, Query, coerce, delta, fault, functions, values};
+use super::{
+    Answer, Change, FileTable, KeptTable, Load, Loaded, Query, coerce, delta, fault, functions,
+    values,
+};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::rows::{Column, RowStream};
@@ -128,6 +131,17 @@ impl Engine {
     pub(super) async fn rewrite(&self, table: KeptTable, change: Change) -> Result<u64> {
         let engine = self.clone();
         there(async move { delta::rewrite::rewrite(&engine, &table, change).await }).await
+    }
+
+    pub(super) async fn load(&self, table: KeptTable, load: Load) -> Result<Vec<Loaded>> {
+        let engine = self.clone();
+        there(async move { delta::load::load(&engine, &table, &load).await }).await
+    }
+
+    /// What a query answers, on this thread.
+    pub(super) async fn stream_of(&self, query: Query) -> Result<SendableRecordBatchStream> {
+        let Planned { state, plan, .. } = self.plan_here(query, None).await?;
+        start(&state, physical(&state, plan).await?)
     }
 
     /// What a query answers, in which the rows of a table are those of this plan.

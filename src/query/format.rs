@@ -11,6 +11,8 @@ use datafusion::datasource::file_format::file_compression_type::FileCompressionT
 use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 
+use datafusion::common::Result as PlanResult;
+
 use crate::error::{Error, Result};
 
 /// How many rows of a file without types tell what they are.
@@ -202,6 +204,54 @@ impl Reading {
     /// The same for files with an object a line.
     pub(super) fn by_line(self) -> Reading {
         Reading { kind: Kind::Ndjson, ..self }
+    }
+
+    /// Whether a file is one text, line by line, with which rows are read one by one.
+    pub(super) fn is_lines(&self) -> bool {
+        matches!(self.kind, Kind::Csv | Kind::Tsv | Kind::Ndjson)
+    }
+
+    /// What a file is when it is not compressed.
+    pub(super) fn unpacked(
+        &self,
+        file: impl std::io::Read + Send + 'static,
+    ) -> PlanResult<Box<dyn std::io::Read + Send>> {
+        self.compression.of_datafusion().convert_read(file)
+    }
+
+    /// A reader of CSV that gives rows one by one, also those that are too long or too short.
+    pub(super) fn rows<R: std::io::Read>(&self, file: R) -> Result<csv::Reader<R>> {
+        let byte = |key: &str| self.byte(key);
+        let quote = byte("FIELD_OPTIONALLY_ENCLOSED_BY")?.or(byte("QUOTE")?);
+        let usual = if self.kind == Kind::Tsv { b'\t' } else { b',' };
+        let mut builder = csv::ReaderBuilder::new();
+        builder
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(byte("FIELD_DELIMITER")?.unwrap_or(usual))
+            .quote(quote.unwrap_or(b'"'))
+            .escape(byte("ESCAPE")?);
+        if let Some(end) = self.terminator()? {
+            builder.terminator(csv::Terminator::Any(end));
+        }
+        Ok(builder.from_reader(file))
+    }
+
+    /// How many rows at the beginning are none.
+    pub(super) fn skipped_rows(&self) -> Result<u64> {
+        match self.get("SKIP_HEADER") {
+            None => Ok(0),
+            Some(count) => count.parse().map_err(|_| Error::BadValue {
+                option: "SKIP_HEADER".to_owned(),
+                value: count.to_owned(),
+                expected: "a number".to_owned(),
+            }),
+        }
+    }
+
+    /// Whether rows may have more or fewer fields than there are columns.
+    pub(super) fn is_ragged(&self) -> bool {
+        self.get("ERROR_ON_COLUMN_COUNT_MISMATCH") == Some("FALSE")
     }
 
     /// DataFusion's reader.

@@ -151,6 +151,97 @@ pub enum Change {
     Set(Vec<usize>, Query),
 }
 
+/// What to load into a table.
+#[derive(Clone)]
+pub struct Load {
+    /// The files.
+    pub files: FileTable,
+    /// Which columns of the table get the columns of a file whose columns have no names, in this order.
+    pub positions: Vec<usize>,
+    /// How the columns of a file with names are found; `None`: not by their names, but in order.
+    pub by_name: Option<Case>,
+    /// Values for the columns of which files say nothing: a query of one row.
+    pub defaults: Option<(Vec<usize>, Query)>,
+    /// What becomes of rows that don't fit.
+    pub on_error: OnError,
+    /// Whether files are loaded that were loaded before.
+    pub force: bool,
+    /// No file is begun when so many bytes of files were loaded.
+    pub size_limit: Option<u64>,
+    /// Whether nothing is written: all is looked at.
+    pub only_look: bool,
+}
+
+/// How names are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    /// `A` is not `a`.
+    Sensitive,
+    /// `A` is `a`.
+    Insensitive,
+}
+
+/// What becomes of rows that don't fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// They are passed over.
+    Continue,
+    /// Nothing is loaded at all.
+    Abort,
+    /// Nothing of a file is loaded that has so many.
+    SkipFile(Most),
+}
+
+/// How many wrong rows are too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Most {
+    /// So many.
+    Rows(u64),
+    /// So many of a hundred.
+    Percent(u64),
+}
+
+/// What became of a file.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Which.
+    pub entry: Entry,
+    /// In a word.
+    pub status: LoadStatus,
+    /// The rows that it has, as far as it was read.
+    pub rows_parsed: u64,
+    /// Those that are in the table now.
+    pub rows_loaded: u64,
+    /// The wrong rows.
+    pub errors_seen: u64,
+    /// The first of them, and others as far as they were asked for.
+    pub errors: Vec<LoadError>,
+}
+
+/// In a word, what became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadStatus {
+    /// All rows are in the table.
+    Loaded,
+    /// Some are.
+    Partial,
+    /// None are.
+    Failed,
+    /// It was loaded before.
+    Skipped,
+}
+
+/// What is wrong with a row of a file.
+#[derive(Debug, Clone)]
+pub struct LoadError {
+    /// The line that it begins in, or its number, from 1 on.
+    pub line: u64,
+    /// The column, if it is one.
+    pub column: Option<String>,
+    /// What.
+    pub why: String,
+}
+
 /// Columns, and rows as they come.
 pub type Answer = (Vec<Column>, RowStream);
 
@@ -207,6 +298,11 @@ impl Engine {
     pub async fn rewrite(&self, table: KeptTable, change: Change) -> Result<u64> {
         self.inner.rewrite(table, change).await
     }
+
+    /// Loads files into a table: all in one commit.
+    pub async fn load(&self, table: KeptTable, load: Load) -> Result<Vec<Loaded>> {
+        self.inner.load(table, load).await
+    }
 }
 
 #[cfg(not(feature = "query"))]
@@ -251,6 +347,12 @@ impl Engine {
         query: Query,
     ) -> Result<u64> {
         drop((table, positions, query));
+        std::future::ready(Err(no_tables())).await
+    }
+
+    /// Refuses.
+    pub async fn load(&self, table: KeptTable, load: Load) -> Result<Vec<Loaded>> {
+        drop((table, load));
         std::future::ready(Err(no_tables())).await
     }
 

@@ -2,17 +2,17 @@
 
 use std::fmt::Display;
 
-use sqlparser::ast::Expr;
+use sqlparser::ast::{Expr, Query};
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token as SqlToken, TokenWithSpan, Tokenizer};
 
 use crate::error::{Error, Excerpt, Result};
 use crate::similar::nearest;
 use crate::sql::Span;
-use crate::sql::dialect::{StageDialect, is_too_deep};
+use crate::sql::dialect::{self, StageDialect, is_too_deep};
 use crate::sql::location::{Fault, Location};
 use crate::sql::mode::SqlMode;
-use crate::sql::scan::{Mode, Scan, scan};
+use crate::sql::scan::{Mode, Place, Scan, scan};
 
 /// One token, as far as our statements tell them apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,19 @@ pub struct Cursor<'a> {
     tokens: Vec<Placed>,
     at: usize,
     dialect: StageDialect,
+    /// The text with its locations masked.
+    masked: String,
+    /// The locations.
+    places: Vec<Place<'a>>,
+}
+
+/// A query inside one of our statements.
+#[derive(Debug)]
+pub struct Inner {
+    /// What is asked.
+    pub query: Query,
+    /// What is selected, each as it was written.
+    pub texts: Vec<String>,
 }
 
 impl<'a> Cursor<'a> {
@@ -60,7 +73,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// As [`Cursor::new`], where the text was scanned already.
-    pub fn from_scan(text: &'a str, scan: &Scan<'_>) -> Result<Cursor<'a>> {
+    pub fn from_scan(text: &'a str, scan: &Scan<'a>) -> Result<Cursor<'a>> {
         let dialect = StageDialect::new(scan.sql_mode);
         let tokens = Tokenizer::new(&dialect, &scan.masked)
             .tokenize_with_location()
@@ -75,7 +88,8 @@ impl<'a> Cursor<'a> {
             span: end_of(scan.statement),
             read: TokenWithSpan::wrap(SqlToken::EOF),
         });
-        Ok(Cursor { text, tokens: placed, at: 0, dialect })
+        let (masked, places) = (scan.masked.clone(), scan.places.clone());
+        Ok(Cursor { text, tokens: placed, at: 0, dialect, masked, places })
     }
 
     /// The next token.
@@ -286,6 +300,50 @@ impl<'a> Cursor<'a> {
         // Also behind what could not be read, so that the error points at it.
         self.at = (self.at + parser.index()).min(self.tokens.len().saturating_sub(1));
         parsed.map_err(|_| self.expected("an expression"))
+    }
+
+    /// A query, read by `sqlparser`; the cursor goes behind it. Its locations are names that begin with `@`, at
+    /// [`Cursor::places`].
+    pub fn query(&mut self) -> Result<Inner> {
+        let mut rest = self.tokens.iter().skip(self.at);
+        let begins =
+            rest.next().map_or(self.masked.len(), |first| offset(&self.masked, first.span));
+        let texts = dialect::selected(&self.dialect, self.masked.get(begins..).unwrap_or_default());
+        self.pass_over_character_sets();
+        let rest: Vec<TokenWithSpan> =
+            self.tokens.iter().skip(self.at).map(|placed| placed.read.clone()).collect();
+        if is_too_deep(&rest) {
+            return Err(self.expected("a shorter query"));
+        }
+        let mut parser = Parser::new(&self.dialect).with_tokens_with_locations(rest);
+        let parsed = parser.parse_query();
+        // Also behind what could not be read, so that the error points at it.
+        self.at = (self.at + parser.index()).min(self.tokens.len().saturating_sub(1));
+        match parsed {
+            Ok(query) => Ok(Inner { query: *query, texts }),
+            Err(error) => Err(dialect::broken(self.text, &error)),
+        }
+    }
+
+    fn pass_over_character_sets(&mut self) {
+        let mut at = self.at;
+        while at < self.tokens.len() {
+            if dialect::is_character_set(self.tokens.iter().skip(at).map(|placed| &placed.read)) {
+                self.tokens.drain(at..at + dialect::CHARACTER_SET);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// The locations of the statement.
+    pub fn places(&self) -> &[Place<'a>] {
+        &self.places
+    }
+
+    /// The statement's text.
+    pub fn whole(&self) -> &'a str {
+        self.text
     }
 
     /// "Expected ..., found ...", pointing at the next token.

@@ -14,6 +14,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use crate::sql::Span;
+use crate::sql::cursor::excerpt;
 use crate::sql::mode::SqlMode;
 
 /// MySQL's dialect, extended by what is read above it.
@@ -145,8 +147,7 @@ fn infix(
     Ok(Expr::BinaryOp { left: Box::new(left.clone()), op, right })
 }
 
-/// A parser of a text. What MySQL allows and `sqlparser` does not know is taken out: the character set
-/// in `CAST(x AS CHAR CHARACTER SET utf8mb4)`, for there is one here.
+/// A parser of a text. What MySQL allows and `sqlparser` does not know is taken out: see [`is_character_set`].
 pub fn parser<'d>(dialect: &'d StageDialect, text: &str) -> Result<Parser<'d>, ParserError> {
     let tokens = Tokenizer::new(dialect, text).tokenize_with_location()?;
     let mut kept: Vec<TokenWithSpan> =
@@ -154,22 +155,61 @@ pub fn parser<'d>(dialect: &'d StageDialect, text: &str) -> Result<Parser<'d>, P
     if is_too_deep(&kept) {
         return Err(ParserError::RecursionLimitExceeded);
     }
-    let is_word = |token: Option<&TokenWithSpan>, wanted: &str| {
-        matches!(token.map(|token| &token.token), Some(Token::Word(word))
-            if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
-    };
     let mut at = 0;
     while at < kept.len() {
-        let found = is_word(kept.get(at), "CHARACTER")
-            && is_word(kept.get(at + 1), "SET")
-            && matches!(kept.get(at + 2).map(|token| &token.token), Some(Token::Word(_)));
-        if found {
-            kept.drain(at..at + 3);
+        if is_character_set(kept.iter().skip(at)) {
+            kept.drain(at..at + CHARACTER_SET);
         } else {
             at += 1;
         }
     }
     Ok(Parser::new(dialect).with_tokens_with_locations(kept))
+}
+
+/// How many tokens [`is_character_set`] means.
+pub const CHARACTER_SET: usize = 3;
+
+/// Whether tokens begin with the character set in `CAST(x AS CHAR CHARACTER SET utf8mb4)`, which may be passed
+/// over, for there is one here.
+pub fn is_character_set<'a>(tokens: impl Iterator<Item = &'a TokenWithSpan>) -> bool {
+    let words: Vec<_> = tokens.take(CHARACTER_SET).map(|token| &token.token).collect();
+    let is = |token: &Token, wanted: &str| {
+        matches!(token, Token::Word(word)
+            if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+    };
+    matches!(words.as_slice(), [first, second, Token::Word(_)]
+        if is(first, "CHARACTER") && is(second, "SET"))
+}
+
+/// `sqlparser` says "Expected: x, found: y at Line: 1, Column: 8"; this is our form of it.
+pub fn broken(statement: &str, error: &ParserError) -> crate::error::Error {
+    let message = match error {
+        ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.clone(),
+        ParserError::RecursionLimitExceeded => {
+            return crate::error::Error::Syntax {
+                expected: "a shorter expression".to_owned(),
+                found: "one that is nested too deep".to_owned(),
+                at: None,
+                hint: None,
+            };
+        }
+    };
+    let (said, place) = match message.rsplit_once(" at Line: ") {
+        Some((said, place)) => (said, place.split_once(", Column: ")),
+        None => (message.as_str(), None),
+    };
+    let at = place.and_then(|(line, column)| {
+        let span =
+            Span { line: line.parse().ok()?, column: column.trim().parse().ok()?, length: 1 };
+        Some(Box::new(excerpt(statement, span)))
+    });
+    let (expected, found) =
+        match said.strip_prefix("Expected: ").and_then(|said| said.split_once(", found: ")) {
+            Some((expected, "EOF")) => (expected, "the end of the statement".to_owned()),
+            Some((expected, found)) => (expected, format!("'{found}'")),
+            None => ("valid SQL", said.to_owned()),
+        };
+    crate::error::Error::Syntax { expected: expected.to_owned(), found, at, hint: None }
 }
 
 /// How many operators may follow each other: `1 + 1 + 1 ...` is a tree as deep as it is long, which

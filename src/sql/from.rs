@@ -5,6 +5,8 @@
 //!        ^^                   ^^       ^^^^^^^^                     ^^       ^^          ^^
 //!     variable             variable    location                     location  location    variable
 //! ```
+//!
+//! `COPY INTO @a FROM @b` is read as a query whose `INTO` and `FROM` each have one.
 
 /// Words behind which a `FROM` has ended.
 const ENDS: &[&str] = &[
@@ -50,9 +52,17 @@ struct Part {
     from: bool,
     /// Whether it holds the arguments of a function of a location.
     arguments: bool,
+    /// Whether it is `COPY INTO`, and no query.
+    copies: bool,
 }
 
 impl Tables {
+    /// For `COPY INTO`.
+    pub(super) fn of_copy() -> Tables {
+        let part = Part { query: true, copies: true, ..Part::default() };
+        Tables { part, ..Tables::default() }
+    }
+
     /// Whether what comes now stands where a table may.
     pub(super) fn expected(&self) -> bool {
         self.next
@@ -67,6 +77,8 @@ impl Tables {
             self.part = Part { query: true, ..Part::default() };
         } else if is("FROM") && self.part.query {
             self.part.from = true;
+            self.next = true;
+        } else if is("INTO") && self.part.copies {
             self.next = true;
         } else if (is("JOIN") || is("STRAIGHT_JOIN")) && self.part.from {
             self.next = true;
@@ -84,7 +96,8 @@ impl Tables {
             '(' => {
                 self.open.push(self.part);
                 // Tables that are joined in parentheses go on where one may stand.
-                let part = Part { query: false, from: self.next, arguments: self.function };
+                let (from, arguments) = (self.next, self.function);
+                let part = Part { from, arguments, ..Part::default() };
                 self.next = self.next || self.function;
                 self.part = part;
             }

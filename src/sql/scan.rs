@@ -50,6 +50,8 @@ pub enum Mode {
     Stage,
     /// A query: `@x` begins a location where a table may stand, and is a variable elsewhere.
     Query,
+    /// `COPY INTO`: as in a query, and behind its `INTO`.
+    Copy,
 }
 
 /// The version that we announce, as version comments write it: 8.4.6.
@@ -73,7 +75,7 @@ pub fn scan(text: &str, mode: Mode, sql_mode: SqlMode) -> Scan<'_> {
         leading: true,
         open_versions: 0,
         parameters: Vec::new(),
-        tables: Tables::default(),
+        tables: if mode == Mode::Copy { Tables::of_copy() } else { Tables::default() },
     };
     let end = scanner.run();
     let rest = text.get(end..).map_or("", |rest| rest.strip_prefix(';').unwrap_or(rest));
@@ -146,7 +148,7 @@ impl<'a> Scanner<'a> {
         match self.mode {
             Mode::Plain => false,
             Mode::Stage => true,
-            Mode::Query => self.tables.expected(),
+            Mode::Query | Mode::Copy => self.tables.expected(),
         }
     }
 
@@ -475,11 +477,28 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_has_locations_behind_into_and_from() {
+        let found = |text| {
+            let places = scan(text, Mode::Copy, SqlMode::default()).places;
+            places.iter().map(|place| place.text).collect::<Vec<_>>()
+        };
+        assert_eq!(found("COPY INTO @a/#x FROM @b/--y SINGLE = TRUE"), ["@a/#x", "@b/--y"]);
+        assert_eq!(
+            found("COPY INTO t (a, b) FROM (SELECT @v, $1 FROM @b/*.csv (PATTERN => '@') t)"),
+            ["@b/*.csv"]
+        );
+        assert_eq!(
+            found("COPY INTO @a FROM (SELECT 1 INTO @v) PARTITION BY (TRIM('x' FROM @w), @x)"),
+            ["@a"]
+        );
+    }
+
+    #[test]
     fn nothing_panics_on_broken_text() {
         for text in
             ["", ";", "'", "\"", "`", "@", "@\"", "/*", "/*!", "--", "@s/", "file://", "\\", "'\\"]
         {
-            for mode in [Mode::Plain, Mode::Stage, Mode::Query] {
+            for mode in [Mode::Plain, Mode::Stage, Mode::Query, Mode::Copy] {
                 let _ = scan(text, mode, SqlMode::default());
             }
         }

@@ -125,13 +125,14 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     Ok(Statement::CopyFiles(copy))
 }
 
-fn parse_boolean(cursor: &mut Cursor<'_>, option: &str) -> Result<bool> {
+pub(super) fn parse_boolean(cursor: &mut Cursor<'_>, option: &str) -> Result<bool> {
     cursor.advance();
     cursor.eat_sign("=");
     cursor.boolean(option)
 }
 
-fn parse_files(cursor: &mut Cursor<'_>) -> Result<Vec<String>> {
+/// Reads `FILES = ('<name>', ...)`.
+pub(super) fn parse_files(cursor: &mut Cursor<'_>) -> Result<Vec<String>> {
     cursor.expect("FILES")?;
     cursor.eat_sign("=");
     cursor.expect_sign("(")?;

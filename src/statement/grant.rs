@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! GRANT { { READ | WRITE | USAGE | OWNERSHIP } [, ...] | ALL } ON STAGE <stage> TO <grantee>
+//! GRANT { { SELECT | INSERT | OWNERSHIP } [, ...] | ALL } ON TABLE <table> TO <grantee>
 //! GRANT ALL ON DATABASE <database> TO <grantee>
 //! GRANT { CREATE STAGE | CREATE USER | ADMIN } [, ...] ON *.* TO <grantee>
 //! GRANT ROLE <role> TO <grantee>
@@ -20,6 +21,8 @@
 //! | `READ` | `LIST`, `GET`, `PRESIGN DOWNLOAD`, the source of `COPY FILES` |
 //! | `WRITE` | `PUT`, `REMOVE`, `PRESIGN UPLOAD`, the target of `COPY FILES` |
 //! | `OWNERSHIP`, `ALL` | all of these, `ALTER`, `DROP`, and to grant them; who makes a stage has it |
+//! | `SELECT`, or `READ` on a table | queries of it |
+//! | `INSERT`, or `WRITE` on a table | `INSERT`, `UPDATE`, `DELETE`, `TRUNCATE`, `COPY INTO` it |
 //! | `ALL ON DATABASE` | everything in the database, `CREATE STAGE` and `@%table` too |
 //! | `ADMIN` | everything, as `root` |
 //!
@@ -30,6 +33,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use uuid::Uuid;
+
 use crate::access::people::{Grantee, Grants, ServerPrivilege, StagePrivilege};
 use crate::error::Result;
 use crate::rows::Outcome;
@@ -38,7 +43,7 @@ use crate::sql::cursor::Cursor;
 use crate::sql::literal;
 use crate::sql::name::QualifiedName;
 use crate::sql::user::{role, user};
-use crate::statement::Statement;
+use crate::statement::{Statement, kept};
 
 /// The words that it begins with.
 pub const LEADS: &[&str] = &["GRANT"];
@@ -57,6 +62,8 @@ pub struct Grant {
 pub enum Granted {
     /// Privileges on a stage.
     Stage(BTreeSet<StagePrivilege>, QualifiedName),
+    /// Privileges on a table.
+    Table(BTreeSet<StagePrivilege>, QualifiedName),
     /// All in a database.
     Database(String),
     /// Privileges on no single object.
@@ -95,7 +102,12 @@ const STAGE_PRIVILEGES: &[(&str, StagePrivilege)] = &[
     ("WRITE", StagePrivilege::Write),
     ("USAGE", StagePrivilege::Usage),
     ("OWNERSHIP", StagePrivilege::Ownership),
+    ("SELECT", StagePrivilege::Read),
+    ("INSERT", StagePrivilege::Write),
 ];
+
+/// Words for privileges on tables alone.
+const OF_TABLES: &[&str] = &["SELECT", "INSERT"];
 
 const EXPECTED: &str =
     "READ, WRITE, USAGE, OWNERSHIP, ALL, CREATE STAGE, CREATE USER, ADMIN or ROLE";
@@ -112,10 +124,13 @@ impl Granted {
             if cursor.eat("DATABASE") {
                 return Ok(Granted::Database(cursor.name("a database name")?));
             }
-            if !cursor.eat("STAGE") {
-                return Err(cursor.expected("STAGE or DATABASE"));
-            }
             let all = BTreeSet::from([StagePrivilege::Ownership]);
+            if cursor.eat("TABLE") {
+                return Ok(Granted::Table(all, QualifiedName::parse(cursor)?));
+            }
+            if !cursor.eat("STAGE") {
+                return Err(cursor.expected("STAGE, TABLE or DATABASE"));
+            }
             return Ok(Granted::Stage(all, QualifiedName::parse(cursor)?));
         }
         let server = Granted::parse_server(cursor)?;
@@ -126,8 +141,9 @@ impl Granted {
             }
             return Ok(Granted::Server(server));
         }
-        let mut privileges = BTreeSet::new();
+        let (mut privileges, mut of_tables) = (BTreeSet::new(), false);
         loop {
+            of_tables |= OF_TABLES.iter().any(|word| cursor.sees(word));
             let found = STAGE_PRIVILEGES.iter().find(|(word, _)| cursor.sees(word));
             let Some((_, privilege)) = found else { return Err(cursor.expected(EXPECTED)) };
             cursor.advance();
@@ -137,6 +153,12 @@ impl Granted {
             }
         }
         cursor.expect("ON")?;
+        if cursor.eat("TABLE") {
+            return Ok(Granted::Table(privileges, QualifiedName::parse(cursor)?));
+        }
+        if of_tables || !cursor.sees("STAGE") {
+            return Err(cursor.expected(if of_tables { "TABLE" } else { "STAGE or TABLE" }));
+        }
         cursor.expect("STAGE")?;
         Ok(Granted::Stage(privileges, QualifiedName::parse(cursor)?))
     }
@@ -172,19 +194,12 @@ impl Granted {
             Granted::Stage(privileges, name) => {
                 let name = session.stage_name(name)?;
                 let stage = session.stage_for(&name, StagePrivilege::Ownership).await?.id;
-                let change = |grants: &mut Grants| {
-                    let granted = grants.stages.entry(stage).or_default();
-                    if give {
-                        granted.extend(privileges);
-                    } else {
-                        // Who takes everything leaves nothing.
-                        let all = privileges.contains(&StagePrivilege::Ownership);
-                        granted.retain(|one| !all && !privileges.contains(one));
-                    }
-                    if granted.is_empty() {
-                        grants.stages.remove(&stage);
-                    }
-                };
+                let change = |grants: &mut Grants| change_on(grants, stage, privileges, give);
+                directory.change_grants(to, &change).await
+            }
+            Granted::Table(privileges, name) => {
+                let (_, table) = kept::find(session, name, StagePrivilege::Ownership).await?;
+                let change = |grants: &mut Grants| change_on(grants, table.id, privileges, give);
                 directory.change_grants(to, &change).await
             }
             Granted::Database(name) => {
@@ -227,6 +242,21 @@ impl Granted {
     }
 }
 
+/// Gives or takes privileges on a stage or a table.
+fn change_on(grants: &mut Grants, id: Uuid, privileges: &BTreeSet<StagePrivilege>, give: bool) {
+    let granted = grants.stages.entry(id).or_default();
+    if give {
+        granted.extend(privileges);
+    } else {
+        // Who takes everything leaves nothing.
+        let all = privileges.contains(&StagePrivilege::Ownership);
+        granted.retain(|one| !all && !privileges.contains(one));
+    }
+    if granted.is_empty() {
+        grants.stages.remove(&id);
+    }
+}
+
 impl Grant {
     /// Grants it.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
@@ -239,6 +269,10 @@ impl fmt::Display for Granted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Granted::Stage(privileges, name) => write!(f, "{} ON STAGE {name}", list(privileges)),
+            Granted::Table(privileges, name) => {
+                let words: Vec<&str> = privileges.iter().map(|one| kept::word(*one)).collect();
+                write!(f, "{} ON TABLE {name}", words.join(", "))
+            }
             Granted::Database(name) => write!(f, "ALL ON DATABASE {}", literal::name(name)),
             Granted::Server(privileges) => write!(f, "{} ON *.*", list(privileges)),
             Granted::Role(name) => write!(f, "ROLE {}", literal::text(name)),

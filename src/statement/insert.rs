@@ -144,7 +144,7 @@ impl Insert {
 }
 
 /// Where in the table these columns are; all, if none is named.
-fn positions(table: &Table, names: &[String]) -> Result<Vec<usize>> {
+pub(super) fn positions(table: &Table, names: &[String]) -> Result<Vec<usize>> {
     if names.is_empty() {
         return Ok((0..table.columns.len()).collect());
     }
@@ -180,6 +180,7 @@ fn complete(
     defaults: &[(usize, Expr)],
 ) -> Result<()> {
     if let SetExpr::Values(values) = &mut *query.body {
+        alike(&mut values.rows);
         for row in &mut values.rows {
             for (at, value) in positions.iter().zip(row.content.iter_mut()) {
                 if is_default(value) {
@@ -212,6 +213,34 @@ fn complete(
     }
     positions.extend(defaults.iter().map(|(at, _)| *at));
     Ok(())
+}
+
+/// Makes literals of one column alike: where one is a text, all are. Each is fitted into its column then, as MySQL
+/// does, while the engine would want one type of all.
+fn alike(rows: &mut [ast::Parens<Vec<Expr>>]) {
+    let width = rows.iter().map(|row| row.content.len()).max().unwrap_or_default();
+    let is_text = |value: &Expr| matches!(value, Expr::Value(value) if matches!(value.value, Literal::SingleQuotedString(_)));
+    for column in 0..width {
+        let mut values = rows.iter().filter_map(|row| row.content.get(column));
+        if !values.any(is_text) {
+            continue;
+        }
+        for value in rows.iter_mut().filter_map(|row| row.content.get_mut(column)) {
+            let number = match &*value {
+                Expr::Value(literal) if matches!(literal.value, Literal::Number(..)) => {
+                    value.to_string()
+                }
+                Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr } => match &**expr {
+                    Expr::Value(literal) if matches!(literal.value, Literal::Number(..)) => {
+                        value.to_string()
+                    }
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            *value = Expr::value(Literal::SingleQuotedString(number));
+        }
+    }
 }
 
 fn is_default(value: &Expr) -> bool {

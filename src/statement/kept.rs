@@ -45,10 +45,20 @@ pub async fn need(
         return Err(unknown(name));
     }
     Err(Error::TableDenied {
-        privilege: privilege.to_string(),
+        privilege: word(privilege).to_owned(),
         user: session.peer.user.name.clone(),
         table: name.to_string(),
     })
+}
+
+/// What a privilege is called where it is one on a table.
+pub fn word(privilege: StagePrivilege) -> &'static str {
+    match privilege {
+        StagePrivilege::Usage => "USAGE",
+        StagePrivilege::Read => "SELECT",
+        StagePrivilege::Write => "INSERT",
+        StagePrivilege::Ownership => "OWNERSHIP",
+    }
 }
 
 /// Whether the user may know of a table.

@@ -21,6 +21,9 @@ pub mod alter_user;
 pub mod call_stage_put;
 pub mod charset;
 pub mod copy_files;
+pub mod copy_into;
+pub mod copy_into_location;
+pub mod copy_into_table;
 pub mod create_database;
 pub mod create_role;
 pub mod create_stage;
@@ -71,6 +74,8 @@ use alter_stage::AlterStage;
 use alter_user::AlterUser;
 use call_stage_put::{CallStagePut, Content};
 use copy_files::CopyFiles;
+use copy_into_location::CopyIntoLocation;
+use copy_into_table::CopyIntoTable;
 use create_database::CreateDatabase;
 use create_role::CreateRole;
 use create_stage::CreateStage;
@@ -116,12 +121,16 @@ pub enum Statement {
     AlterStage(AlterStage),
     /// `COPY FILES`
     CopyFiles(CopyFiles),
+    /// `COPY INTO <location>`
+    CopyIntoLocation(Box<CopyIntoLocation>),
     /// `CALL STAGE_PUT`
     CallStagePut(CallStagePut),
     /// `CREATE DATABASE`
     CreateDatabase(CreateDatabase),
     /// `CREATE STAGE`
     CreateStage(CreateStage),
+    /// `COPY INTO` a table
+    CopyIntoTable(Box<CopyIntoTable>),
     /// `CREATE TABLE`
     CreateTable(Box<CreateTable>),
     /// `DROP TABLE`
@@ -220,6 +229,8 @@ pub struct Entry {
 pub const ENTRIES: &[Entry] = &[
     Entry { leads: alter_stage::LEADS, parse: alter_stage::parse, grammar: "alter_stage" },
     Entry { leads: copy_files::LEADS, parse: copy_files::parse, grammar: "copy_files" },
+    Entry { leads: copy_into::LEADS, parse: copy_into::parse, grammar: "copy_into_location" },
+    Entry { leads: copy_into::LEADS, parse: copy_into::parse, grammar: "copy_into_table" },
     Entry { leads: call_stage_put::LEADS, parse: call_stage_put::parse, grammar: "call_stage_put" },
     Entry {
         leads: create_database::LEADS,
@@ -306,6 +317,8 @@ impl Statement {
     pub async fn columns(&self, session: &Session) -> Result<Vec<Column>> {
         Ok(match self {
             Statement::CopyFiles(copy) => copy_files::columns(copy.detailed()),
+            Statement::CopyIntoLocation(copy) => copy.columns(session).await?,
+            Statement::CopyIntoTable(copy) => copy_into_table::columns(copy.mode),
             Statement::DescribeStage(_) | Statement::ShowStages(_) => show_stages::columns(),
             Statement::Explain(_) => explain::columns(),
             Statement::Get(_) => get::columns(),
@@ -361,9 +374,11 @@ impl Statement {
         match self {
             Statement::AlterStage(statement) => statement.execute(session).await,
             Statement::CopyFiles(statement) => statement.execute(session, files).await,
+            Statement::CopyIntoLocation(statement) => statement.execute(session, files).await,
             Statement::CallStagePut(statement) => statement.execute(session).await,
             Statement::CreateDatabase(statement) => statement.execute(session).await,
             Statement::CreateStage(statement) => statement.execute(session).await,
+            Statement::CopyIntoTable(statement) => statement.execute(session).await,
             Statement::CreateTable(statement) => statement.execute(session).await,
             Statement::DropTable(statement) => statement.execute(session).await,
             Statement::TruncateTable(statement) => statement.execute(session).await,
@@ -416,10 +431,12 @@ impl Statement {
                 | Statement::AlterUser(_)
                 | Statement::CallStagePut(_)
                 | Statement::CopyFiles(_)
+                | Statement::CopyIntoLocation(_)
                 | Statement::CreateDatabase(_)
                 | Statement::CreateRole(_)
                 | Statement::CreateStage(_)
                 | Statement::CreateUser(_)
+                | Statement::CopyIntoTable(_)
                 | Statement::CreateTable(_)
                 | Statement::DropTable(_)
                 | Statement::TruncateTable(_)
@@ -446,9 +463,11 @@ impl Statement {
         match self {
             Statement::AlterStage(_) => "alter_stage",
             Statement::CopyFiles(_) => "copy_files",
+            Statement::CopyIntoLocation(_) => "copy_into_location",
             Statement::CallStagePut(_) => "call_stage_put",
             Statement::CreateDatabase(_) => "create_database",
             Statement::CreateStage(_) => "create_stage",
+            Statement::CopyIntoTable(_) => "copy_into_table",
             Statement::CreateTable(_) => "create_table",
             Statement::DropTable(_) => "drop_table",
             Statement::TruncateTable(_) => "truncate_table",
@@ -514,9 +533,11 @@ impl Statement {
         match self {
             Statement::AlterStage(statement) => statement.print(secrets),
             Statement::CopyFiles(statement) => statement.to_string(),
+            Statement::CopyIntoLocation(statement) => statement.to_string(),
             Statement::CallStagePut(statement) => statement.print(secrets),
             Statement::CreateDatabase(statement) => statement.to_string(),
             Statement::CreateStage(statement) => statement.print(secrets),
+            Statement::CopyIntoTable(statement) => statement.to_string(),
             Statement::CreateTable(statement) => statement.to_string(),
             Statement::DropTable(statement) => statement.to_string(),
             Statement::TruncateTable(statement) => statement.to_string(),
@@ -583,6 +604,7 @@ fn begins(words: &[String], lead: &str) -> bool {
 pub fn scan_as_it_begins(text: &str, sql_mode: SqlMode) -> Scan<'_> {
     let plain = scan(text, Mode::Plain, sql_mode);
     match entry(&plain.words) {
+        Some(entry) if entry.leads == copy_into::LEADS => scan(text, Mode::Copy, sql_mode),
         Some(_) => scan(text, Mode::Stage, sql_mode),
         None if ordinary::is_read_by_sqlparser(&plain) => scan(text, Mode::Query, sql_mode),
         None => plain,

@@ -49,8 +49,9 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
         return Ok(create);
     }
     let dialect = StageDialect::new(scan.sql_mode);
-    let mut parser = dialect::parser(&dialect, &scan.masked).map_err(|e| broken(scan, &e))?;
-    let ast = parser.parse_statement().map_err(|e| broken(scan, &e))?;
+    let broken = |error: &ParserError| dialect::broken(scan.statement, error);
+    let mut parser = dialect::parser(&dialect, &scan.masked).map_err(|e| broken(&e))?;
+    let ast = parser.parse_statement().map_err(|e| broken(&e))?;
     let next = parser.peek_token();
     if next.token != sqlparser::tokenizer::Token::EOF {
         let (line, column) = (to_usize(next.span.start.line), to_usize(next.span.start.column));
@@ -85,7 +86,7 @@ fn of_ast(ast: Ast, scan: &Scan<'_>, dialect: &StageDialect) -> Result<Statement
         if !asks_only(&query.body) {
             return Err(unknown(scan));
         }
-        files::name_places(&mut query, scan)?;
+        files::name_places(&mut query, &scan.places, scan.statement)?;
         let texts = dialect::selected(dialect, &scan.masked);
         Ok(Select { query, texts })
     };
@@ -146,21 +147,24 @@ fn template(scan: &Scan<'_>) -> Result<Option<Statement>> {
     };
     let dialect = StageDialect::new(scan.sql_mode);
     let head = format!("{head} (template INT)");
-    let mut parser = dialect::parser(&dialect, &head).map_err(|e| broken(scan, &e))?;
-    let Ast::CreateTable(mut table) = parser.parse_statement().map_err(|e| broken(scan, &e))?
+    let mut parser =
+        dialect::parser(&dialect, &head).map_err(|e| dialect::broken(scan.statement, &e))?;
+    let Ast::CreateTable(mut table) =
+        parser.parse_statement().map_err(|e| dialect::broken(scan.statement, &e))?
     else {
         return Err(unknown(scan));
     };
     table.columns.clear();
     let query = tail.get(open + 1..close).unwrap_or_default();
-    let mut parser = dialect::parser(&dialect, query).map_err(|e| broken(scan, &e))?;
-    let query = *parser.parse_query().map_err(|e| broken(scan, &e))?;
+    let mut parser =
+        dialect::parser(&dialect, query).map_err(|e| dialect::broken(scan.statement, &e))?;
+    let query = *parser.parse_query().map_err(|e| dialect::broken(scan.statement, &e))?;
     let select = Select { query, texts: Vec::new() };
     create_table::of_template(table, select).map(Some)
 }
 
 /// Whether a query only asks: `sqlparser` takes `DELETE` for one too.
-fn asks_only(body: &SetExpr) -> bool {
+pub(super) fn asks_only(body: &SetExpr) -> bool {
     match body {
         SetExpr::Select(_) | SetExpr::Values(_) | SetExpr::Table(_) => true,
         SetExpr::Query(query) => asks_only(&query.body),
@@ -236,37 +240,6 @@ fn absent(scan: &Scan<'_>) -> Result<Error> {
     }
     let given_to = if execute { "EXECUTE" } else { "DEALLOCATE PREPARE" };
     Ok(Error::UnknownHandler { name: cursor.name("the name of a statement")?, given_to })
-}
-
-/// `sqlparser` says "Expected: x, found: y at Line: 1, Column: 8"; this is our form of it.
-pub fn broken(scan: &Scan<'_>, error: &ParserError) -> Error {
-    let message = match error {
-        ParserError::TokenizerError(message) | ParserError::ParserError(message) => message.clone(),
-        ParserError::RecursionLimitExceeded => {
-            return Error::Syntax {
-                expected: "a shorter expression".to_owned(),
-                found: "one that is nested too deep".to_owned(),
-                at: None,
-                hint: None,
-            };
-        }
-    };
-    let (said, place) = match message.rsplit_once(" at Line: ") {
-        Some((said, place)) => (said, place.split_once(", Column: ")),
-        None => (message.as_str(), None),
-    };
-    let at = place.and_then(|(line, column)| {
-        let span =
-            Span { line: line.parse().ok()?, column: column.trim().parse().ok()?, length: 1 };
-        Some(Box::new(excerpt(scan.statement, span)))
-    });
-    let (expected, found) =
-        match said.strip_prefix("Expected: ").and_then(|said| said.split_once(", found: ")) {
-            Some((expected, "EOF")) => (expected, "the end of the statement".to_owned()),
-            Some((expected, found)) => (expected, format!("'{found}'")),
-            None => ("valid SQL", said.to_owned()),
-        };
-    Error::Syntax { expected: expected.to_owned(), found, at, hint: None }
 }
 
 fn to_usize(number: u64) -> usize {

@@ -105,6 +105,14 @@ async fn all(session: &Session, grants: &Grants) -> Result<Vec<Granted>> {
         all.push(Granted::Server(grants.server.clone()));
     }
     all.extend(grants.databases.iter().cloned().map(Granted::Database));
+    let mut tables: Vec<_> = Vec::new();
+    let schema = session.instance.schemas.read().await?;
+    for (database, name, table) in schema.tables() {
+        if let Some(privileges) = grants.stages.get(&table.id) {
+            let name = QualifiedName { database: Some(database.to_owned()), name: name.to_owned() };
+            tables.push(Granted::Table(privileges.clone(), name));
+        }
+    }
     let names: BTreeMap<_, _> = match grants.stages.is_empty() {
         true => BTreeMap::new(),
         false => {
@@ -127,6 +135,7 @@ async fn all(session: &Session, grants: &Grants) -> Result<Vec<Granted>> {
         let name = QualifiedName { database, name: name.name.clone() };
         all.push(Granted::Stage(privileges.clone(), name));
     }
+    all.extend(tables);
     all.extend(grants.roles.iter().cloned().map(Granted::Role));
     Ok(all)
 }

@@ -158,6 +158,10 @@ impl Grammar {
     fn matches(&self, node: &Node, tokens: &[Tok], at: usize) -> Vec<(usize, BTreeSet<Branch>)> {
         match node {
             Node::Literal(word) => one(tokens.get(at).is_some_and(|t| t.is_literal(word)), at + 1),
+            Node::Class(class) if class == "QUERY" || class == "EXPRESSION" => {
+                let end = end_of_inner(tokens, at, class == "EXPRESSION");
+                one(end > at, end)
+            }
             Node::Class(class) if class == "CONDITION" => one(at < tokens.len(), tokens.len()),
             Node::Class(class) => one(tokens.get(at).is_some_and(|t| t.is_class(class)), at + 1),
             Node::Rule(name) => self.matches(self.rule(name), tokens, at),
@@ -259,6 +263,24 @@ fn collect(node: &Node, found: &mut BTreeSet<Branch>, rules: &mut Vec<String>) {
             collect(item, found, rules);
         }
     }
+}
+
+/// Where a query or an expression ends that stands between parentheses.
+fn end_of_inner(tokens: &[Tok], at: usize, at_comma: bool) -> usize {
+    let mut depth = 0_usize;
+    for (index, token) in tokens.iter().enumerate().skip(at) {
+        match &token.token {
+            Token::Sign(sign) if sign == "(" => depth += 1,
+            Token::Sign(sign) if sign == ")" && depth == 0 => return index,
+            Token::Sign(sign) if sign == ")" => depth -= 1,
+            Token::Sign(sign) if sign == "," && depth == 0 && at_comma => return index,
+            Token::Word(word) if depth == 0 && at_comma && word.eq_ignore_ascii_case("AS") => {
+                return index;
+            }
+            _ => {}
+        }
+    }
+    tokens.len()
 }
 
 /// A token, and whether it was in double quotes (then it may be a name).
@@ -452,6 +474,16 @@ fn sample(class: &str, chance: &mut Chance) -> String {
         "PUT_OPTIONS" => {
             from(&["''", "'OVERWRITE=TRUE'", "'auto_compress zstd OVERWRITE = FALSE'"], chance)
         }
+        "QUERY" => from(
+            &[
+                "SELECT 1",
+                "SELECT a, $1, @v FROM '@s/x#.csv' WHERE b = 'x)' AND c <> @@port",
+                "WITH c AS (SELECT 1 AS x) SELECT x FROM c",
+                "SELECT x FROM '@s/a b'(PATTERN => '.*[.]csv') AS t ORDER BY x LIMIT 5",
+            ],
+            chance,
+        ),
+        "EXPRESSION" => from(&["year", "CONCAT('d=', day, ',')", "`a b`", "n % 10"], chance),
         "CONDITION" => from(
             &[
                 "name = 'x'",

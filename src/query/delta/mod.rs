@@ -11,8 +11,11 @@
 //! two servers that change a table at once one looks again.
 
 pub(super) mod columns;
-pub(super) mod fit;
+mod fit;
+mod history;
+pub(super) mod load;
 pub(super) mod rewrite;
+mod source;
 mod store;
 pub(super) mod write;
 

@@ -60,11 +60,6 @@ impl RowWriter {
         &self.schema
     }
 
-    /// The table as it was when this began.
-    pub(super) fn opened(&self) -> &Opened {
-        &self.opened
-    }
-
     /// Adds rows that fit.
     pub(super) async fn write(&mut self, rows: &RecordBatch) -> Result<()> {
         if rows.num_rows() == 0 {

@@ -34,7 +34,7 @@ use crate::sql::Span;
 use crate::sql::cursor::excerpt;
 use crate::sql::location::{Area, Fault, Location};
 use crate::sql::name::QualifiedName;
-use crate::sql::scan::{Place, Scan};
+use crate::sql::scan::Place;
 use crate::stage::name::StageName;
 use crate::statement::tables::{World, is_schema};
 use crate::statement::{Statement, create_view, kept};
@@ -46,17 +46,17 @@ const MAX_VIEWS: usize = 100;
 const QUOTE: char = '\'';
 
 /// Names the locations again that the scan has masked.
-pub fn name_places(query: &mut Query, scan: &Scan<'_>) -> Result<()> {
-    for place in &scan.places {
+pub fn name_places(query: &mut Query, places: &[Place<'_>], statement: &str) -> Result<()> {
+    for place in places {
         if let Err(fault) = Location::parse(place.text) {
-            return Err(broken(scan, place, fault));
+            return Err(broken(statement, place, fault));
         }
     }
-    let _ = VisitMut::visit(query, &mut Namer { places: &scan.places });
+    let _ = VisitMut::visit(query, &mut Namer { places });
     Ok(())
 }
 
-fn broken(scan: &Scan<'_>, place: &Place<'_>, fault: Fault) -> Error {
+fn broken(statement: &str, place: &Place<'_>, fault: Fault) -> Error {
     let length = place.text.chars().count();
     match fault {
         Fault::Path(error) => error,
@@ -64,7 +64,7 @@ fn broken(scan: &Scan<'_>, place: &Place<'_>, fault: Fault) -> Error {
             expected: expected.to_owned(),
             found: format!("'{}'", place.text),
             at: Some(Box::new(excerpt(
-                scan.statement,
+                statement,
                 Span { line: place.line, column: place.column, length },
             ))),
             hint: None,

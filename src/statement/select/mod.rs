@@ -24,6 +24,7 @@ mod template;
 mod wanted;
 
 pub use template::template;
+pub(super) use wanted::Wanted;
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -39,6 +40,7 @@ use crate::error::{Error, Result};
 use crate::query::Engine;
 use crate::rows::{Column, Outcome, Row, Type, Value};
 use crate::session::Session;
+use crate::sql::dialect;
 use crate::statement::expression::{
     Field, Frame, Names, compare, evaluate, find_field, name_parts, truth, types, with_stack,
 };
@@ -57,6 +59,12 @@ pub struct Select {
 type Table = (Vec<Column>, Vec<Row>);
 
 impl Select {
+    /// All of a table, by its name as SQL has it; a location in single quotes is one.
+    pub fn of_all(name: &str) -> Result<Select> {
+        let query = dialect::query(&format!("SELECT * FROM {name}"))?;
+        Ok(Select { query, texts: vec!["*".to_owned()] })
+    }
+
     /// The columns, as far as they are known before the tables are.
     pub fn columns(&self, session: &Session) -> Result<Vec<Column>> {
         let (mut columns, _) = run(&self.query, session, Some(&World::blank()), None)?;

@@ -20,11 +20,15 @@ const MAX_FILES: usize = 100_000;
 
 /// A location, and what the query says of it.
 #[derive(Debug, PartialEq)]
-pub(super) struct Wanted {
-    pub(super) location: Location,
-    pattern: Option<String>,
-    files: Vec<String>,
-    options: BTreeMap<String, String>,
+pub(in crate::statement) struct Wanted {
+    /// Where.
+    pub(in crate::statement) location: Location,
+    /// `PATTERN`
+    pub(in crate::statement) pattern: Option<String>,
+    /// `FILES`
+    pub(in crate::statement) files: Vec<String>,
+    /// The options of `FILE_FORMAT`.
+    pub(in crate::statement) options: BTreeMap<String, String>,
 }
 
 impl Wanted {
@@ -53,7 +57,11 @@ impl Wanted {
     }
 
     /// The files, for the engine.
-    pub(super) async fn table(&self, name: String, session: &Session) -> Result<FileTable> {
+    pub(in crate::statement) async fn table(
+        &self,
+        name: String,
+        session: &Session,
+    ) -> Result<FileTable> {
         let (files, home, mut options) = session.source_at(&self.location.area).await?;
         if self.options.contains_key("TYPE") && self.options.get("TYPE") != options.get("TYPE") {
             // The stage's are for files of another type.

@@ -4,6 +4,7 @@ use super::{
     Table, TypeName, World, int, int_or_null, keywords, moment_or_null, name_of, signed,
     signed_or_null, text, text_or_null, yes_or_no,
 };
+use crate::rows::declared::DeclaredColumn;
 use crate::rows::{Column, Row, Type, Value};
 use crate::schema::View;
 use crate::session::Session;
@@ -283,14 +284,26 @@ fn applicability(_: &World, _: &Session) -> Vec<Row> {
 fn columns(world: &World, _: &Session) -> Vec<Row> {
     let mut rows = Vec::new();
     for (schema, table, columns) in world.all_tables() {
-        let numbered = (1..).zip(&columns);
-        rows.extend(numbered.map(|(place, column)| column_row(schema, table, place, column)));
+        let declared = world.kept(schema, table).map(|table| table.columns.as_slice());
+        let mut declared = declared.unwrap_or_default().iter();
+        for (place, column) in (1..).zip(&columns) {
+            rows.push(column_row(schema, table, place, column, declared.next()));
+        }
     }
     rows
 }
 
-fn column_row(schema: &str, table: &str, place: u64, column: &Column) -> Row {
-    let ty = TypeName::of(column.ty);
+fn column_row(
+    schema: &str,
+    table: &str,
+    place: u64,
+    column: &Column,
+    declared: Option<&DeclaredColumn>,
+) -> Row {
+    let ty = declared
+        .map_or_else(|| TypeName::of(column.ty), |declared| TypeName::of_declared(declared.ty));
+    let default = declared.and_then(|declared| declared.default.as_deref());
+    let comment = declared.map_or("", |declared| declared.comment.as_str());
     let is_text = matches!(column.ty, Type::Text | Type::Null);
     let octets = ty.characters.map(|characters| if is_text { characters * 4 } else { characters });
     vec![
@@ -299,7 +312,7 @@ fn column_row(schema: &str, table: &str, place: u64, column: &Column) -> Row {
         table.into(),
         column.name.as_str().into(),
         place.into(),
-        Value::Null,
+        default.map(|text| text.trim_matches('\'').to_owned()).into(),
         yes_or_no(column.nullable),
         ty.data_type.into(),
         ty.characters.into(),
@@ -313,7 +326,7 @@ fn column_row(schema: &str, table: &str, place: u64, column: &Column) -> Row {
         "".into(),
         "".into(),
         "select".into(),
-        "".into(),
+        comment.into(),
         "".into(),
         Value::Null,
     ]
@@ -326,6 +339,11 @@ fn engines(_: &World, _: &Session) -> Vec<Row> {
     vec![
         engine("STAGE", "DEFAULT", "Files on any storage, by their names"),
         engine("MEMORY", "YES", "Tables that describe the server"),
+        engine(
+            "DELTA",
+            if crate::query::Engine::IS_THERE { "YES" } else { "NO" },
+            "Tables whose rows are kept as Delta Lake",
+        ),
     ]
 }
 

@@ -20,6 +20,7 @@ use crate::access::people::{ServerPrivilege, StagePrivilege};
 use crate::config::Plugin;
 use crate::error::{Error, Result};
 use crate::processes::Shown;
+use crate::rows::declared::{Declared, Width};
 use crate::rows::{Column, Row, Type, Value};
 use crate::schema::View;
 use crate::schema::table::Table as KeptTable;
@@ -426,6 +427,33 @@ pub struct TypeName {
 }
 
 impl TypeName {
+    /// Of a type as a column of a table was declared.
+    pub fn of_declared(ty: Declared) -> TypeName {
+        let base = TypeName::of(ty.ty());
+        let column_type = match ty {
+            Declared::Bool => "tinyint(1)".to_owned(),
+            ty => ty.to_string(),
+        };
+        let (data_type, precision) = match ty {
+            Declared::Integer { width: Width::Tiny, .. } => ("tinyint", Some(3)),
+            Declared::Integer { width: Width::Small, .. } => ("smallint", Some(5)),
+            Declared::Integer { width: Width::Medium, .. } => ("mediumint", Some(7)),
+            Declared::Integer { width: Width::Normal, .. } => ("int", Some(10)),
+            Declared::Char(_) => ("char", None),
+            Declared::Text => ("longtext", None),
+            Declared::VarBinary(_) => ("varbinary", None),
+            _ => (base.data_type, base.precision),
+        };
+        let characters = match ty {
+            Declared::Char(length) | Declared::VarChar(length) | Declared::VarBinary(length) => {
+                Some(u64::from(length))
+            }
+            Declared::Text => Some(u64::from(u32::MAX)),
+            _ => base.characters,
+        };
+        TypeName { data_type, column_type, characters, precision, ..base }
+    }
+
     /// Of a type.
     pub fn of(ty: Type) -> TypeName {
         let named = |data_type: &'static str, column_type: &str| TypeName {

@@ -1,0 +1,350 @@
+//! What is in one file, row by row, for a load: each row with its line, and rows that can't be read beside those
+//! that can. What a reader of whole columns can't tell is told here; so CSV and lines of JSON are read in this
+//! place, as texts, and all other formats by the engine.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, StringBuilder};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use crate::error::{Error, Result};
+use crate::query::format::Reading;
+use crate::query::{Case, FileTable, KeptTable, Load, LoadError, Query, engine};
+use crate::rows::declared::DeclaredColumn;
+use crate::stage::files::Entry;
+use crate::stage::name::StagePath;
+
+/// Rows that are fitted at once.
+const ROWS: usize = 8192;
+
+/// The longest line of JSON: 64 MiB.
+const MAX_LINE: u64 = 64 * 1024 * 1024;
+
+/// Rows of a file.
+pub(super) struct Chunk {
+    /// One for each column of the table; `None` where the file has none.
+    pub(super) arrays: Vec<Option<ArrayRef>>,
+    /// How many rows there are.
+    pub(super) rows: usize,
+    /// The line of each, or its number; empty, if they are numbered from `first` on.
+    pub(super) lines: Vec<u64>,
+    /// The number of the first.
+    pub(super) first: u64,
+    /// Rows that could not be read.
+    pub(super) broken: Vec<LoadError>,
+}
+
+impl Chunk {
+    /// The line of a row.
+    pub(super) fn line(&self, row: usize) -> u64 {
+        let number = self.first + u64::try_from(row).unwrap_or_default();
+        self.lines.get(row).copied().unwrap_or(number)
+    }
+}
+
+/// Reads a file.
+pub(super) async fn open(
+    engine: &engine::Engine,
+    kept: &KeptTable,
+    load: &Load,
+    entry: &Entry,
+) -> Result<stream::BoxStream<'static, Result<Chunk>>> {
+    let options = Arc::new(load.files.options.clone());
+    let reading = Reading::of(&entry.path, &options)?;
+    if reading.is_lines() {
+        return lines(kept, load, entry, reading).await;
+    }
+    let one = FileTable { entries: vec![entry.clone()], ..load.files.clone() };
+    let batches = engine.stream_of(Query::of_all(one)?).await?;
+    let places = match load.by_name {
+        None => load.positions.iter().copied().map(Some).collect(),
+        Some(case) => {
+            let names: Vec<String> =
+                batches.schema().fields().iter().map(|field| field.name().clone()).collect();
+            by_name(&kept.columns, &names, case, &entry.path)?
+        }
+    };
+    let width = kept.columns.len();
+    let mut first = 1;
+    let file = (load.files.location.clone(), entry.path.clone());
+    Ok(batches
+        .map(move |batch| {
+            let batch = batch.map_err(|error| crate::query::fault::of_rows(&error, Some(&file)))?;
+            let mut arrays = vec![None; width];
+            for (place, array) in places.iter().zip(batch.columns()) {
+                if let Some(slot) = place.and_then(|place| arrays.get_mut(place)) {
+                    *slot = Some(array.clone());
+                }
+            }
+            let (rows, broken) = (batch.num_rows(), Vec::new());
+            let chunk = Chunk { arrays, rows, lines: Vec::new(), first, broken };
+            first += u64::try_from(rows).unwrap_or_default();
+            Ok(chunk)
+        })
+        .boxed())
+}
+
+/// Where in the table each column of the file goes. One of them at least.
+fn by_name(
+    columns: &[DeclaredColumn],
+    names: &[String],
+    case: Case,
+    path: &str,
+) -> Result<Vec<Option<usize>>> {
+    let places: Vec<Option<usize>> = names
+        .iter()
+        .map(|name| columns.iter().position(|column| is_same(&column.name, name, case)))
+        .collect();
+    match places.iter().any(Option::is_some) {
+        true => Ok(places),
+        false => Err(Error::LoadFailed {
+            path: path.to_owned(),
+            line: 1,
+            why: format!("none of its columns ({}) is one of the table's", names.join(", ")),
+        }),
+    }
+}
+
+fn is_same(name: &str, other: &str, case: Case) -> bool {
+    match case {
+        Case::Sensitive => name == other,
+        Case::Insensitive => name.to_lowercase() == other.to_lowercase(),
+    }
+}
+
+/// A file of lines, read on a thread that may wait.
+async fn lines(
+    kept: &KeptTable,
+    load: &Load,
+    entry: &Entry,
+    reading: Reading,
+) -> Result<stream::BoxStream<'static, Result<Chunk>>> {
+    let path = StagePath::new(&entry.path)?;
+    let blocks = load.files.files.read_version(&path, 0..entry.size, entry).await?;
+    let file = SyncIoBridge::new(StreamReader::new(blocks.map_err(std::io::Error::other)));
+    let (sender, receiver) = mpsc::channel(2);
+    let reader = Lines {
+        columns: kept.columns.clone(),
+        positions: load.positions.clone(),
+        by_name: load.by_name,
+        reading,
+        path: entry.path.clone(),
+        sender,
+    };
+    tokio::task::spawn_blocking(move || {
+        let failed = reader.sender.clone();
+        if let Err(error) = reader.run(file) {
+            // Whoever doesn't listen any more needs no error.
+            let _ = failed.blocking_send(Err(error));
+        }
+    });
+    Ok(chunks(receiver).boxed())
+}
+
+fn chunks(receiver: mpsc::Receiver<Result<Chunk>>) -> impl Stream<Item = Result<Chunk>> {
+    stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|chunk| (chunk, receiver))
+    })
+}
+
+struct Lines {
+    columns: Vec<DeclaredColumn>,
+    positions: Vec<usize>,
+    by_name: Option<Case>,
+    reading: Reading,
+    path: String,
+    sender: mpsc::Sender<Result<Chunk>>,
+}
+
+/// Rows on their way into a chunk.
+struct Building {
+    texts: Vec<Option<StringBuilder>>,
+    lines: Vec<u64>,
+    broken: Vec<LoadError>,
+}
+
+impl Building {
+    fn new(places: &[Option<usize>], width: usize) -> Building {
+        let mut texts: Vec<Option<StringBuilder>> = (0..width).map(|_| None).collect();
+        for place in places.iter().flatten() {
+            if let Some(slot) = texts.get_mut(*place) {
+                *slot = Some(StringBuilder::new());
+            }
+        }
+        Building { texts, lines: Vec::new(), broken: Vec::new() }
+    }
+
+    fn breaks(&mut self, line: u64, why: String) {
+        self.broken.push(LoadError { line, column: None, why });
+    }
+
+    fn is_full(&self) -> bool {
+        self.lines.len() + self.broken.len() >= ROWS
+    }
+
+    fn take(&mut self) -> Chunk {
+        let array = |texts: &mut StringBuilder| -> ArrayRef { Arc::new(texts.finish()) };
+        let lines = std::mem::take(&mut self.lines);
+        Chunk {
+            arrays: self.texts.iter_mut().map(|texts| texts.as_mut().map(array)).collect(),
+            rows: lines.len(),
+            lines,
+            first: 1,
+            broken: std::mem::take(&mut self.broken),
+        }
+    }
+}
+
+impl Lines {
+    fn run(self, file: impl Read + Send + 'static) -> Result<()> {
+        let file = self.reading.unpacked(file).map_err(|error| self.unreadable(&error))?;
+        match self.reading.kind.is_positional() {
+            true => self.csv(file),
+            false => self.json(BufReader::with_capacity(1 << 18, file)),
+        }
+    }
+
+    /// A failure of the storage is that; anything else is the file's.
+    fn unreadable(&self, error: &(dyn std::error::Error + 'static)) -> Error {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(ours) = error.downcast_ref::<Error>() {
+                return ours.clone();
+            }
+            if let Some(io) = error.downcast_ref::<std::io::Error>()
+                && let Some(ours) = io.get_ref().and_then(|inner| inner.downcast_ref::<Error>())
+            {
+                return ours.clone();
+            }
+            next = error.source();
+        }
+        Error::LoadFailed { path: self.path.clone(), line: 1, why: error.to_string() }
+    }
+
+    /// Sends the rows; `false` when nobody waits for them any more.
+    fn send(&self, building: &mut Building) -> bool {
+        self.sender.blocking_send(Ok(building.take())).is_ok()
+    }
+
+    fn csv(&self, file: impl Read) -> Result<()> {
+        let mut reader = self.reading.rows(file)?;
+        let mut record = csv::ByteRecord::new();
+        let next = |reader: &mut csv::Reader<_>, record: &mut csv::ByteRecord| {
+            reader.read_byte_record(record).map_err(|error| self.unreadable(&error))
+        };
+        let places: Vec<Option<usize>> = if self.reading.named {
+            next(&mut reader, &mut record)?;
+            let names: Vec<String> =
+                record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+            match self.by_name {
+                Some(case) => by_name(&self.columns, &names, case, &self.path)?,
+                None => self.positions.iter().copied().map(Some).collect(),
+            }
+        } else {
+            for _ in 0..self.reading.skipped_rows()? {
+                next(&mut reader, &mut record)?;
+            }
+            self.positions.iter().copied().map(Some).collect()
+        };
+        let mut building = Building::new(&places, self.columns.len());
+        let ragged = self.reading.is_ragged();
+        while next(&mut reader, &mut record)? {
+            let line = record.position().map_or(0, csv::Position::line);
+            if record.len() != places.len() && !ragged {
+                let (expected, found) = (places.len(), record.len());
+                building.breaks(line, format!("it has {found} columns, not {expected}"));
+            } else if record.iter().any(|field| std::str::from_utf8(field).is_err()) {
+                building.breaks(line, "it is not UTF-8".to_owned());
+            } else {
+                for (index, place) in places.iter().enumerate() {
+                    let field = record.get(index).and_then(|field| std::str::from_utf8(field).ok());
+                    if let Some(Some(texts)) = place.and_then(|place| building.texts.get_mut(place))
+                    {
+                        texts.append_option(field.filter(|field| !is_null(field)));
+                    }
+                }
+                building.lines.push(line);
+            }
+            if building.is_full() && !self.send(&mut building) {
+                return Ok(());
+            }
+        }
+        self.send(&mut building);
+        Ok(())
+    }
+
+    fn json(&self, mut file: impl BufRead) -> Result<()> {
+        let sensitive = self.by_name == Some(Case::Sensitive);
+        let name_of = |name: &str| if sensitive { name.to_owned() } else { name.to_lowercase() };
+        let by_name: HashMap<String, usize> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(place, column)| (name_of(&column.name), place))
+            .collect();
+        let places: Vec<Option<usize>> = (0..self.columns.len()).map(Some).collect();
+        let mut building = Building::new(&places, self.columns.len());
+        let (mut line, mut number) = (Vec::new(), 0);
+        loop {
+            line.clear();
+            let mut limited = (&mut file).take(MAX_LINE);
+            let read = limited.read_until(b'\n', &mut line);
+            if read.map_err(|error| self.unreadable(&error))? == 0 {
+                break;
+            }
+            number += 1;
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match serde_json::from_slice::<Value>(&line) {
+                Ok(Value::Object(object)) => {
+                    let mut texts: Vec<Option<String>> = vec![None; self.columns.len()];
+                    for (name, value) in object {
+                        let place = by_name.get(&name_of(&name));
+                        if let Some(slot) = place.and_then(|place| texts.get_mut(*place)) {
+                            *slot = text_of(value);
+                        }
+                    }
+                    for (builder, text) in building.texts.iter_mut().zip(&texts) {
+                        if let Some(builder) = builder {
+                            builder.append_option(text.as_deref());
+                        }
+                    }
+                    building.lines.push(number);
+                }
+                Ok(_) => building.breaks(number, "it is no object of JSON".to_owned()),
+                Err(error) => {
+                    // Its line is that of this line alone.
+                    let why = error.to_string();
+                    let why = why.split(" at line ").next().unwrap_or_default();
+                    building.breaks(number, format!("it is no JSON: {why}"));
+                }
+            }
+            if building.is_full() && !self.send(&mut building) {
+                return Ok(());
+            }
+        }
+        self.send(&mut building);
+        Ok(())
+    }
+}
+
+/// What a field of CSV says when it says nothing.
+fn is_null(field: &str) -> bool {
+    field.is_empty() || field == "\\N"
+}
+
+fn text_of(value: Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Some(other.to_string())
+        }
+    }
+}
