@@ -28,6 +28,21 @@ const fn code(number: u16, state: &'static str) -> Code {
     Code { number, state }
 }
 
+/// A kind of named things that are neither stages nor tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// A named file format.
+    FileFormat,
+}
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ObjectKind::FileFormat => "File format",
+        })
+    }
+}
+
 /// What failed, with the data that its sentence needs.
 #[derive(Debug, Clone)]
 pub enum Error {
@@ -210,6 +225,31 @@ pub enum Error {
         user: String,
         /// The stage.
         stage: String,
+    },
+    /// No named thing of this kind has this name.
+    UnknownObject {
+        /// What is looked for.
+        kind: ObjectKind,
+        /// The name as it was given.
+        name: String,
+        /// A name that exists and looks like it.
+        similar: Option<String>,
+    },
+    /// A named thing of this kind has this name already.
+    ObjectExists {
+        /// What was to be made.
+        kind: ObjectKind,
+        /// The name.
+        name: String,
+    },
+    /// Something that stages refer to, and that was to be dropped or renamed.
+    ObjectInUse {
+        /// What it is.
+        kind: ObjectKind,
+        /// The name.
+        name: String,
+        /// The stages that the user may know of, and how many others.
+        stages: String,
     },
     /// The client says that it never sends local files.
     LocalInfileOff,
@@ -770,6 +810,11 @@ impl fmt::Display for Error {
             Error::StageDenied { privilege, user, stage } => {
                 write!(f, "{privilege} denied to user '{user}' for stage '{stage}'")
             }
+            Error::UnknownObject { kind, name, .. } => write!(f, "{kind} '{name}' doesn't exist"),
+            Error::ObjectExists { kind, name } => write!(f, "{kind} '{name}' already exists"),
+            Error::ObjectInUse { kind, name, stages } => {
+                write!(f, "{kind} '{name}' is in use by {stages}")
+            }
             Error::LocalInfileOff => f.write_str(
                 "Loading local data is disabled; this must be enabled on both the client and \
                  server sides",
@@ -1009,6 +1054,9 @@ impl Error {
             Error::ColumnCount { .. } => code(1136, "21S01"),
             Error::NoDefault { .. } => code(1364, "HY000"),
             Error::LoadFailed { .. } => code(1366, "HY000"),
+            Error::UnknownObject { kind: ObjectKind::FileFormat, .. } => code(1305, "42000"),
+            Error::ObjectExists { kind: ObjectKind::FileFormat, .. } => code(1304, "42000"),
+            Error::ObjectInUse { .. } => code(1451, "23000"),
             Error::Conflict { .. } => code(1213, "40001"),
             Error::CatalogDamaged { .. } => code(1033, "HY000"),
             Error::AccessDenied { .. } | Error::BadLink { .. } => code(1045, "28000"),
@@ -1081,6 +1129,18 @@ impl Error {
                 Some(similar) => format!("did you mean '{similar}'?"),
                 None => "SHOW STAGES lists what exists".to_owned(),
             }),
+            Error::UnknownObject { similar: Some(similar), .. } => {
+                Some(format!("did you mean '{similar}'?"))
+            }
+            Error::UnknownObject { kind: ObjectKind::FileFormat, .. } => {
+                Some("SHOW FILE FORMATS lists what exists".to_owned())
+            }
+            Error::ObjectExists { .. } => {
+                Some("CREATE OR REPLACE replaces it, IF NOT EXISTS keeps it".to_owned())
+            }
+            Error::ObjectInUse { .. } => {
+                Some("ALTER STAGE ... SET gives a stage another one".to_owned())
+            }
             Error::StageExists { .. } => {
                 Some("CREATE OR REPLACE STAGE replaces it, IF NOT EXISTS keeps it".to_owned())
             }

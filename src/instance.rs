@@ -13,6 +13,7 @@ use crate::access::{Account, Known, ROOT, Users};
 use crate::config::{Config, UserLimits};
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
+use crate::formats::FormatRegister;
 use crate::processes::Processes;
 use crate::query::Engine;
 use crate::schema::Schemas;
@@ -52,6 +53,8 @@ pub struct Instance {
     pub statements: AtomicU64,
     /// Views.
     pub schemas: Schemas,
+    /// Named file formats.
+    pub formats: FormatRegister,
     /// What computes queries of files.
     pub engine: Engine,
 }
@@ -66,9 +69,11 @@ impl Instance {
         let users = Users::new(&config.root_password, config.default_authentication_plugin);
         let exchange = Exchange::new(&config.data_dir);
         let schemas = Schemas::open(&stages).await?;
+        let formats = FormatRegister::open(&stages).await?;
         let engine = Engine::new(&config)?;
         Ok(Arc::new(Instance {
             schemas,
+            formats,
             engine,
             config,
             stages,

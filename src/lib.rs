@@ -16,7 +16,7 @@
 //!
 //! # Who knows whom
 //!
-//! `main → { server, http } → session → statement → { sql, access, transfer, query, schema } → stage → rows`, and
+//! `main → { server, http } → session → statement → { sql, access, transfer, query, schema, formats } → stage → rows`, and
 //! [`error`] for all. No arrow turns back: a stage never sees SQL, a statement never sees a socket.
 //! [`client`] is the other end of the wire: it uses [`sql`]'s quoting and [`transfer`]'s names alone.
 //! [`tls`] and [`compressed`] know nobody; `server` and `http` encrypt by the one, `server` compresses
@@ -28,6 +28,7 @@ pub mod compressed;
 pub mod config;
 pub mod error;
 pub mod exchange;
+pub mod formats;
 pub mod http;
 pub mod instance;
 pub mod metrics;

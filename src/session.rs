@@ -17,6 +17,7 @@ use crate::access::people::{Identity, Rights, ServerPrivilege, StagePrivilege};
 use crate::compressed::Compression;
 use crate::config::UserLimits;
 use crate::error::{Error, Result};
+use crate::formats::Format;
 use crate::instance::Instance;
 use crate::metrics;
 use crate::processes::{Came, Running, Seat, Shown, Who};
@@ -31,7 +32,7 @@ use crate::stage::name::{DEFAULT_DATABASE, StageName};
 use crate::stage::{Created, IfExists, Listed};
 use crate::statement::tables::{self, World};
 use crate::statement::variables::Variables;
-use crate::statement::{self, Statement};
+use crate::statement::{self, Statement, named_formats};
 use crate::tls::Cipher;
 
 /// The way from a statement to the files on the client's side (LOCAL INFILE). A statement never
@@ -191,6 +192,8 @@ pub struct Session {
     pub found_rows: i64,
     /// What `CURRENT_ROLE()` answers: read for each statement that asks.
     pub roles: BTreeSet<String>,
+    /// Its temporary file formats. They hide others of the same name.
+    pub formats: BTreeMap<StageName, Format>,
     /// Its place among all connections.
     seat: Seat,
     /// Its temporary stages. They hide others of the same name.
@@ -232,6 +235,7 @@ impl Session {
             row_count: 0,
             found_rows: 0,
             roles: BTreeSet::new(),
+            formats: BTreeMap::new(),
             seat,
             temporary: Vec::new(),
             database_set: false,
@@ -466,9 +470,10 @@ impl Session {
         if id == u64::from(self.peer.connection_id) { Err(Error::Interrupted) } else { Ok(()) }
     }
 
-    /// `COM_RESET_CONNECTION`: temporary stages and variables go, log-in and database stay.
+    /// `COM_RESET_CONNECTION`: temporary stages and file formats and variables go, log-in and database stay.
     pub async fn reset(&mut self) -> Result<()> {
         self.variables = Variables::default();
+        self.formats.clear();
         self.drop_temporary().await;
         Ok(())
     }
@@ -578,7 +583,7 @@ impl Session {
             Area::Stage { database, name } => {
                 let name = QualifiedName { database: database.clone(), name: name.clone() };
                 let stage = self.stage(&self.stage_name(&name)?).await?;
-                (stage.id.to_string(), stage.file_format.clone())
+                (stage.id.to_string(), named_formats::expand(self, &stage).await?)
             }
             Area::Table { .. } => (files.describe(), BTreeMap::new()),
         };
@@ -700,6 +705,7 @@ impl Session {
             self.database = None;
             self.database_set = true;
         }
+        self.formats.retain(|format, _| format.database != name);
         let all = std::mem::take(&mut self.temporary);
         let (gone, kept): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|definition| definition.name.database == name);

@@ -56,6 +56,8 @@ enum Need {
     Table(&'static str),
     /// To drop a view of somebody else.
     View(&'static str),
+    /// To change a file format of somebody else.
+    Format(&'static str),
     /// To make stages in a database.
     StagesIn(&'static str),
     CreateUser,
@@ -95,7 +97,9 @@ impl Need {
         match self {
             Need::On(privilege, stage) => Grant::On(privilege, stage),
             Need::Replace(stage) => Grant::On(Ownership, stage),
-            Need::Table(database) | Need::View(database) => Grant::Database(database),
+            Need::Table(database) | Need::View(database) | Need::Format(database) => {
+                Grant::Database(database)
+            }
             Need::StagesIn(_) => Grant::CreateStage,
             Need::CreateUser => Grant::CreateUser,
             Need::Admin | Need::Connections => Grant::Admin,
@@ -108,7 +112,10 @@ impl Need {
             (_, Grant::Admin) => true,
             (Need::On(..) | Need::Replace(_), Grant::Database(database)) => database == "default",
             (
-                Need::Table(wanted) | Need::View(wanted) | Need::StagesIn(wanted),
+                Need::Table(wanted)
+                | Need::View(wanted)
+                | Need::Format(wanted)
+                | Need::StagesIn(wanted),
                 Grant::Database(database),
             ) => wanted == database,
             (Need::On(Usage, wanted), Grant::On(_, stage)) => wanted == stage,
@@ -123,6 +130,7 @@ impl Need {
             (
                 Need::Table(_)
                 | Need::View(_)
+                | Need::Format(_)
                 | Need::StagesIn(_)
                 | Need::CreateUser
                 | Need::Admin
@@ -138,7 +146,7 @@ impl Need {
         match self {
             Need::On(..) | Need::Table(_) | Need::View(_) => 1146,
             Need::Replace(_) => 1050,
-            Need::StagesIn(_) | Need::CreateUser | Need::Admin => 1227,
+            Need::Format(_) | Need::StagesIn(_) | Need::CreateUser | Need::Admin => 1227,
             Need::Connections => 1095,
         }
     }
@@ -152,6 +160,7 @@ impl Need {
             Need::On(..)
             | Need::Replace(_)
             | Need::Table(_)
+            | Need::Format(_)
             | Need::StagesIn(_)
             | Need::CreateUser
             | Need::Admin
@@ -191,6 +200,24 @@ const CASES: &[Case] = &[
     Case("CALL STAGE_PUT('@lake/put.csv', 'x')", &[WRITE]),
     Case("CREATE DATABASE more", &[Need::Admin]),
     Case("CREATE STAGE fresh", &[Need::StagesIn("default")]),
+    Case("CREATE STAGE fresh FILE_FORMAT = semi", &[Need::StagesIn("default")]),
+    Case("CREATE FILE FORMAT fresh TYPE = CSV", &[Need::StagesIn("default")]),
+    Case("CREATE FILE FORMAT sales.fresh TYPE = CSV", &[Need::StagesIn("sales")]),
+    Case("CREATE TEMPORARY FILE FORMAT fresh TYPE = CSV", &[Need::StagesIn("default")]),
+    Case(
+        "CREATE OR REPLACE FILE FORMAT semi TYPE = TSV",
+        &[Need::StagesIn("default"), Need::Format("default")],
+    ),
+    Case("ALTER FILE FORMAT semi SET SKIP_HEADER = 1", &[Need::Format("default")]),
+    Case("ALTER FILE FORMAT semi RENAME TO fresh", &[Need::Format("default")]),
+    Case(
+        "ALTER FILE FORMAT semi RENAME TO sales.fresh",
+        &[Need::Format("default"), Need::StagesIn("sales")],
+    ),
+    Case("DROP FILE FORMAT semi", &[Need::Format("default")]),
+    Case("DESCRIBE FILE FORMAT semi", &[]),
+    Case("SHOW CREATE FILE FORMAT semi", &[]),
+    Case("SHOW FILE FORMATS", &[]),
     Case("CREATE STAGE sales.fresh", &[Need::StagesIn("sales")]),
     Case("CREATE TEMPORARY STAGE fresh", &[Need::StagesIn("default")]),
     Case("CREATE OR REPLACE STAGE lake", &[Need::StagesIn("default"), Need::Replace("lake")]),
@@ -317,6 +344,7 @@ const CASES: &[Case] = &[
     Case("SHOW WARNINGS", &[]),
     Case("SELECT * FROM information_schema.STAGES", &[]),
     Case("SELECT * FROM information_schema.TABLES", &[]),
+    Case("SELECT * FROM information_schema.FILE_FORMATS", &[]),
     Case("SELECT * FROM information_schema.COLUMNS", &[]),
     Case("SET NAMES utf8mb4", &[]),
     Case("COMMIT", &[]),
@@ -370,6 +398,9 @@ impl World {
             "DROP VIEW IF EXISTS books, fresh",
             #[cfg(feature = "query")]
             "DROP TABLE IF EXISTS ledger, fresh",
+            "DROP STAGE IF EXISTS fresh",
+            "DROP FILE FORMAT IF EXISTS semi",
+            "DROP FILE FORMAT IF EXISTS fresh",
             "DROP STAGE IF EXISTS lake",
             "DROP STAGE IF EXISTS sea",
             "DROP STAGE IF EXISTS fresh",
@@ -392,6 +423,7 @@ impl World {
             "CREATE DATABASE sales",
             "CREATE STAGE lake COMMENT = 'before'",
             "CREATE STAGE pond",
+            "CREATE FILE FORMAT semi TYPE = CSV",
             "CALL STAGE_PUT('@lake/a.csv', 'id')",
             "CALL STAGE_PUT('@pond/a.csv', 'id')",
             #[cfg(feature = "query")]
@@ -455,6 +487,7 @@ impl World {
         for sql in [
             "SHOW DATABASES",
             "SHOW STAGES",
+            "SHOW FILE FORMATS",
             "LIST @lake",
             "LIST @pond",
             "LIST @sales.%orders",

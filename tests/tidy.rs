@@ -13,8 +13,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("error", &["sql"]),
     ("exchange", &["tls"]),
+    ("formats", &["similar", "stage"]),
     ("http", &["access", "instance", "metrics", "sql", "stage", "tls", "transfer"]),
-    ("instance", &["access", "exchange", "processes", "query", "schema", "stage", "tls"]),
+    (
+        "instance",
+        &["access", "exchange", "formats", "processes", "query", "schema", "stage", "tls"],
+    ),
     ("metrics", &[]),
     ("processes", &[]),
     ("query", &["rows", "sql", "stage"]),
@@ -29,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "access",
             "compressed",
+            "formats",
             "instance",
             "metrics",
             "processes",
@@ -46,6 +51,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "statement",
         &[
             "access",
+            "formats",
             "instance",
             "metrics",
             "processes",

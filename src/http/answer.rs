@@ -137,6 +137,7 @@ fn status(error: &Error) -> StatusCode {
         Error::UnknownStage { .. }
         | Error::UnknownDatabase { .. }
         | Error::UnknownTable { .. }
+        | Error::UnknownObject { .. }
         | Error::UnknownView { .. }
         | Error::UnlistedTable { .. }
         | Error::CantDropDatabase { .. }
@@ -151,6 +152,8 @@ fn status(error: &Error) -> StatusCode {
         | Error::FileExists { .. }
         | Error::Collision { .. }
         | Error::TableExists { .. }
+        | Error::ObjectExists { .. }
+        | Error::ObjectInUse { .. }
         | Error::FileChanged { .. }
         | Error::Conflict { .. } => StatusCode::CONFLICT,
         Error::PacketTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

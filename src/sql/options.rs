@@ -1,7 +1,6 @@
 //! `(KEY = 'value', KEY = 5, KEY = ('a', 'b'))`: the lists of options behind `CREDENTIALS`,
-//! `CONNECTION`, `ENCRYPTION` and `FILE_FORMAT`.
-
-use std::fmt::Write;
+//! `CONNECTION`, `ENCRYPTION` and `FILE_FORMAT`; without parentheses those of `CREATE FILE FORMAT` and
+//! `CREATE CONNECTION`.
 
 use crate::config::Secret;
 use crate::error::{Error, Result};
@@ -39,23 +38,41 @@ impl Options {
     pub fn parse(cursor: &mut Cursor<'_>, clause: &str) -> Result<Options> {
         cursor.expect_sign("(")?;
         let mut options = Options::default();
-        loop {
-            if cursor.eat_sign(")") {
-                return Ok(options);
-            }
-            let key = cursor.name(&format!("an option of {clause} or ')'"))?.to_uppercase();
-            if options.0.iter().any(|(known, _)| *known == key) {
-                return Err(Error::BadValue {
-                    option: clause.to_owned(),
-                    value: key.clone(),
-                    expected: "each option once".to_owned(),
-                });
-            }
-            cursor.expect_sign("=")?;
-            let value = OptionValue::parse(cursor, &key)?;
-            options.0.push((key, value));
-            cursor.eat_sign(",");
+        while !cursor.eat_sign(")") {
+            options.parse_one(cursor, clause, "or ')'")?;
         }
+        Ok(options)
+    }
+
+    /// Reads a list without parentheses, up to the end of the statement.
+    pub fn parse_open(cursor: &mut Cursor<'_>, clause: &str) -> Result<Options> {
+        let mut options = Options::default();
+        while !cursor.at_end() {
+            options.parse_one(cursor, clause, "or the end of the statement")?;
+        }
+        Ok(options)
+    }
+
+    fn parse_one(&mut self, cursor: &mut Cursor<'_>, clause: &str, or: &str) -> Result<()> {
+        let key = cursor.name(&format!("an option of {clause} {or}"))?.to_uppercase();
+        if self.0.iter().any(|(known, _)| *known == key) {
+            return Err(Error::BadValue {
+                option: clause.to_owned(),
+                value: key.clone(),
+                expected: "each option once".to_owned(),
+            });
+        }
+        cursor.expect_sign("=")?;
+        let value = OptionValue::parse(cursor, &key)?;
+        self.0.push((key, value));
+        cursor.eat_sign(",");
+        Ok(())
+    }
+
+    /// Takes an option out, as text.
+    pub fn take(&mut self, key: &str) -> Option<String> {
+        let at = self.0.iter().position(|(known, _)| known == key)?;
+        Some(self.0.remove(at).1.to_text())
     }
 
     /// Keys and values, each value as text.
@@ -65,23 +82,36 @@ impl Options {
 
     /// As it can be written again, if `secrets` are exposed.
     pub fn print(&self, secrets: Secrets) -> String {
-        let mut out = String::from("(");
-        for (index, (key, value)) in self.0.iter().enumerate() {
-            if index > 0 {
-                out.push_str(", ");
-            }
-            // Writing to a String cannot fail.
-            let _ = write!(out, "{} = {}", literal::name(key), value.print(secrets));
+        let options: Vec<String> = self.0.iter().map(|option| print_one(option, secrets)).collect();
+        format!("({})", options.join(", "))
+    }
+
+    /// The same without parentheses, each option with a blank before it; what `open` names is no secret.
+    pub fn print_open(&self, secrets: Secrets, open: &[&str]) -> String {
+        let mut out = String::new();
+        for option in &self.0 {
+            let secrets = if open.contains(&option.0.as_str()) { Secrets::Expose } else { secrets };
+            out.push(' ');
+            out.push_str(&print_one(option, secrets));
         }
-        out.push(')');
         out
     }
+}
+
+/// Options whose value is a name: written without quotes it keeps its case.
+const NAMES: &[&str] = &["CONNECTION_NAME", "FORMAT_NAME"];
+
+fn print_one((key, value): &(String, OptionValue), secrets: Secrets) -> String {
+    format!("{} = {}", literal::name(key), value.print(secrets))
 }
 
 impl OptionValue {
     fn parse(cursor: &mut Cursor<'_>, key: &str) -> Result<OptionValue> {
         let value = match cursor.peek() {
             Token::Text(text) => OptionValue::Text(Secret::new(text.clone())),
+            Token::Word(word) if NAMES.contains(&key) => {
+                OptionValue::Text(Secret::new(word.clone()))
+            }
             Token::Word(word) => OptionValue::Word(word.to_uppercase()),
             Token::Number(number) => OptionValue::Number(number.clone()),
             Token::Sign(sign) if sign == "(" => return OptionValue::parse_list(cursor, key),

@@ -11,7 +11,7 @@
 //! | `stages` | [`Stages`]: everything below behind one door |
 //! | `catalog` | databases and stages: create, alter, rename, drop, list |
 //! | `history`, `revision` | what the catalog is made of: numbered objects, and what is in one |
-//! | `register` | documents that belong to rooms above: users and roles, views |
+//! | `register` | documents that belong to rooms above: users and roles, views, file formats |
 //! | `seal` | secrets at rest |
 //! | `probe`, `lock` | who was first: on a storage that is shared, and on this machine |
 //! | `reach`, `guard` | how far an address is; the way of stages to the network, which leads to none that is not allowed |
@@ -96,7 +96,7 @@ pub use files::{Entry, Files};
 pub use link::{Link, Scope};
 pub use parts::Parts;
 pub use presign::{Direction, Presigned};
-pub use register::{PEOPLE, Register, SCHEMA};
+pub use register::{FORMATS, PEOPLE, Register, SCHEMA};
 pub use seal::Sealed;
 pub use stages::Stages;
 pub use writer::{Committed, FileWriter};

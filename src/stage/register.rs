@@ -32,6 +32,9 @@ pub const PEOPLE: Name = "people";
 /// Views.
 pub const SCHEMA: Name = "schema";
 
+/// Named file formats.
+pub const FORMATS: Name = "formats";
+
 impl<T: Send + Sync + 'static> Record for Document<T> {
     type Key = Name;
     const ROOT: &'static str = "access/";
@@ -41,7 +44,7 @@ impl<T: Send + Sync + 'static> Record for Document<T> {
     }
 
     fn key(dir: &str) -> Option<Name> {
-        [PEOPLE, SCHEMA].into_iter().find(|name| *name == dir)
+        [PEOPLE, SCHEMA, FORMATS].into_iter().find(|name| *name == dir)
     }
 }
 

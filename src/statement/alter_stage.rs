@@ -25,6 +25,7 @@ use crate::stage::Stages;
 use crate::stage::definition::{Definition, Place};
 use crate::statement::Statement;
 use crate::statement::create_stage::Clauses;
+use crate::statement::named_formats::Bound;
 
 /// The words that it begins with.
 pub const LEADS: &[&str] = &["ALTER STAGE"];
@@ -109,7 +110,8 @@ impl AlterStage {
             }
             Change::Set(clauses) => {
                 let stages = session.instance.stages.clone();
-                let set = |definition: &mut Definition| set(definition, clauses, &stages);
+                let format = clauses.file_format(session).await?;
+                let set = |definition: &mut Definition| set(definition, clauses, &format, &stages);
                 session.alter_stage(&name, &set).await
             }
             Change::Unset { comment, file_format } => {
@@ -150,7 +152,12 @@ impl AlterStage {
     }
 }
 
-fn set(definition: &mut Definition, clauses: &Clauses, stages: &Stages) -> Result<()> {
+fn set(
+    definition: &mut Definition,
+    clauses: &Clauses,
+    format: &Bound,
+    stages: &Stages,
+) -> Result<()> {
     if clauses.names_a_place() {
         if definition.place == Place::Internal {
             return Err(Error::Unsupported {
@@ -164,7 +171,7 @@ fn set(definition: &mut Definition, clauses: &Clauses, stages: &Stages) -> Resul
         }
     }
     if clauses.file_format.is_some() {
-        definition.file_format = clauses.file_format()?;
+        definition.file_format = format.for_stage(definition.temporary)?;
     }
     if let Some(comment) = &clauses.comment {
         definition.comment.clone_from(comment);

@@ -24,6 +24,7 @@
 //! `PARSE_HEADER = TRUE` and `MATCH_BY_COLUMN_NAME`. An empty field of CSV and `\N` are `NULL`. What a column
 //! may hold is checked as `INSERT` does.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use futures::StreamExt;
@@ -40,7 +41,9 @@ use crate::sql::location::Location;
 use crate::sql::name::QualifiedName;
 use crate::sql::options::{Options, Secrets};
 use crate::statement::select::{Select, Wanted, files};
-use crate::statement::{Statement, copy_files, file_format, insert, kept, list};
+use crate::statement::{
+    Statement, copy_files, create_stage, file_format, insert, kept, list, named_formats,
+};
 
 /// Snowflake's, a row a file.
 pub fn columns(mode: Mode) -> Vec<Column> {
@@ -176,8 +179,7 @@ impl CopyIntoTable {
                 self.pattern = Some(list::parse_pattern(cursor)?);
             }
             "FILE_FORMAT" if self.file_format.is_none() => {
-                value_of(cursor);
-                self.file_format = Some(Options::parse(cursor, "FILE_FORMAT")?);
+                self.file_format = Some(create_stage::file_format(cursor)?);
             }
             "ON_ERROR" if self.on_error.is_none() => {
                 let word = word(cursor, ON_ERROR)?;
@@ -237,11 +239,13 @@ impl CopyIntoTable {
             true => Some(session.files_at(&self.from.area, StagePrivilege::Write).await?),
             false => None,
         };
-        let options = match &self.file_format {
+        let mut options = match &self.file_format {
             Some(options) => file_format::check(options)?,
-            None => std::collections::BTreeMap::new(),
+            None => BTreeMap::new(),
         };
+        let format = options.remove(file_format::FORMAT_NAME);
         let wanted = Wanted {
+            format: format.map(|name| named_formats::named(&name)).transpose()?,
             location: self.from.clone(),
             pattern: self.pattern.clone(),
             files: self.files.clone().unwrap_or_default(),

@@ -16,25 +16,30 @@
 //! removes them. With one it is external, and its files are never removed with it. A stage that
 //! names no credentials is anonymous. `TEMPORARY`: gone, with its files, when the connection ends.
 //!
+//! `FILE_FORMAT` may name a format of `CREATE FILE FORMAT`: by `(FORMAT_NAME = 'name')`, with options behind it
+//! that win over those of the format, or by the name alone. The stage refers to it: what the format becomes,
+//! it is for the stage too.
+//!
 //! Clauses come in any order, unlike Databend's. `COMMENT` is kept, which Databend forgets.
-
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::access::people::{Grantee, Grants, Rights, StagePrivilege};
+use crate::config::Secret;
 use crate::error::{Error, Result};
 use crate::rows::Outcome;
 use crate::session::Session;
-use crate::sql::cursor::Cursor;
+use crate::sql::cursor::{Cursor, Token};
 use crate::sql::literal;
 use crate::sql::name::QualifiedName;
-use crate::sql::options::{Options, Secrets};
+use crate::sql::options::{OptionValue, Options, Secrets};
 use crate::stage::definition::{Definition, Place};
 use crate::stage::name::StageName;
 use crate::stage::{Created, IfExists, place};
-use crate::statement::{Statement, file_format};
+use crate::statement::file_format::FORMAT_NAME;
+use crate::statement::named_formats::Bound;
+use crate::statement::{Statement, file_format, named_formats};
 
 /// The words that it begins with.
 pub const LEADS: &[&str] = &[
@@ -114,7 +119,7 @@ impl CreateStage {
             id: Uuid::new_v4(),
             place: self.clauses.place(None)?,
             temporary: self.temporary,
-            file_format: self.clauses.file_format()?,
+            file_format: self.clauses.file_format(session).await?.for_stage(self.temporary)?,
             comment: self.clauses.comment.clone().unwrap_or_default(),
             creator: session.creator(),
             owner: session.peer.user.id,
@@ -213,7 +218,7 @@ impl Clauses {
                 self.encryption = Some(options(cursor, "ENCRYPTION")?);
             }
             "FILE_FORMAT" if self.file_format.is_none() => {
-                self.file_format = Some(options(cursor, "FILE_FORMAT")?);
+                self.file_format = Some(file_format(cursor)?);
             }
             _ => return Err(cursor.expected_one_of(Clauses::NAMES)),
         }
@@ -259,8 +264,11 @@ impl Clauses {
     }
 
     /// The checked `FILE_FORMAT`.
-    pub fn file_format(&self) -> Result<BTreeMap<String, String>> {
-        self.file_format.as_ref().map_or_else(|| Ok(BTreeMap::new()), file_format::check)
+    pub async fn file_format(&self, session: &Session) -> Result<Bound> {
+        match &self.file_format {
+            Some(options) => named_formats::bind(session, file_format::check(options)?).await,
+            None => Ok(Bound::default()),
+        }
     }
 
     /// As they can be written again, if `secrets` are exposed; each with a blank before it.
@@ -299,6 +307,18 @@ fn text(cursor: &mut Cursor<'_>, what: &str) -> Result<String> {
     cursor.advance();
     cursor.eat_sign("=");
     cursor.text(what)
+}
+
+/// `FILE_FORMAT = (...)`, or the name of a type or a format.
+pub(super) fn file_format(cursor: &mut Cursor<'_>) -> Result<Options> {
+    cursor.advance();
+    cursor.eat_sign("=");
+    if matches!(cursor.peek(), Token::Sign(sign) if sign == "(") {
+        return Options::parse(cursor, "FILE_FORMAT");
+    }
+    let name = cursor.word_or_text("options of FILE_FORMAT in parentheses, or a format's name")?;
+    let key = if file_format::is_type(&name) { "TYPE" } else { FORMAT_NAME };
+    Ok(Options(vec![(key.to_owned(), OptionValue::Text(Secret::new(name)))]))
 }
 
 fn options(cursor: &mut Cursor<'_>, clause: &str) -> Result<Options> {

@@ -52,6 +52,7 @@ impl DropDatabase {
                     session.instance.stages.discard_rows(table.id, &name).await;
                     session.instance.stages.discard_table_files(&self.name, &name).await;
                 }
+                session.instance.formats.forget_database(&self.name).await?;
                 Ok(Outcome::affected(stages))
             }
             Err(error @ Error::UnknownDatabase { .. }) if self.if_exists => {

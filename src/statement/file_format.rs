@@ -1,5 +1,5 @@
-//! `FILE_FORMAT = (TYPE = CSV ...)`: which options there are. A noun that `CREATE STAGE` and
-//! `ALTER STAGE` share; what the options mean is for those who read files.
+//! `FILE_FORMAT = (TYPE = CSV ...)`: which options there are. A noun that stages, named file formats and
+//! queries share; what the options mean is for those who read files.
 
 use std::collections::BTreeMap;
 
@@ -97,14 +97,69 @@ pub fn check_pairs(pairs: Vec<(String, String)>) -> Result<BTreeMap<String, Stri
     pairs.into_iter().map(|(key, value)| check_one(key, value)).collect()
 }
 
-/// The type of this name, as an option has it.
-pub fn of_type(name: &str) -> Result<(String, String)> {
-    let ty = check_one("TYPE".to_owned(), name.to_owned());
-    ty.map_err(|_| Error::BadValue {
-        option: "FILE_FORMAT".to_owned(),
-        value: name.to_owned(),
-        expected: TYPES.join(", "),
-    })
+/// The same of a named format.
+pub fn check_named(options: &Options) -> Result<BTreeMap<String, String>> {
+    let checked = check_changed(options)?;
+    match checked.contains_key("TYPE") {
+        true => Ok(checked),
+        false => Err(Error::BadValue {
+            option: "TYPE".to_owned(),
+            value: String::new(),
+            expected: TYPES.join(", "),
+        }),
+    }
+}
+
+/// The same, where the type is known. A format refers to no other.
+pub fn check_changed(options: &Options) -> Result<BTreeMap<String, String>> {
+    if options.0.iter().any(|(key, _)| key == FORMAT_NAME) {
+        return Err(Error::UnknownOption {
+            clause: "FILE FORMAT".to_owned(),
+            option: FORMAT_NAME.to_owned(),
+            expected: "the options themselves".to_owned(),
+        });
+    }
+    check_pairs(options.pairs())
+}
+
+/// The option that names a format.
+pub const FORMAT_NAME: &str = "FORMAT_NAME";
+
+/// Whether a word is the name of a type, which no format can have.
+pub fn is_type(name: &str) -> bool {
+    TYPES.iter().any(|ty| ty.eq_ignore_ascii_case(name))
+}
+
+/// The types, for "did you mean".
+pub fn types() -> impl Iterator<Item = &'static str> {
+    TYPES.iter().copied()
+}
+
+/// What a value of this option is, in Snowflake's words.
+pub fn kind_of(key: &str) -> &'static str {
+    match key {
+        "NULL_IF" => "List",
+        "SKIP_HEADER" => "Integer",
+        _ if FLAGS.contains(&key) => "Boolean",
+        _ => "String",
+    }
+}
+
+/// What holds for files of a type where an option is not said; empty for nothing.
+pub fn default_of(key: &str, ty: &str) -> &'static str {
+    match (key, ty) {
+        ("TYPE", _) => "",
+        ("FIELD_DELIMITER", "TSV") => "\\t",
+        ("FIELD_DELIMITER", _) => ",",
+        ("FIELD_OPTIONALLY_ENCLOSED_BY" | "QUOTE", _) => "\"",
+        ("RECORD_DELIMITER", _) => "\\n",
+        ("SKIP_HEADER", _) => "0",
+        ("ERROR_ON_COLUMN_COUNT_MISMATCH" | "MULTI_LINE" | "SNAPPY_COMPRESSION", _) => "TRUE",
+        ("COMPRESSION" | "DATE_FORMAT" | "TIME_FORMAT" | "TIMESTAMP_FORMAT", _) => "AUTO",
+        ("ENCODING", _) => "UTF8",
+        _ if FLAGS.contains(&key) => "FALSE",
+        _ => "",
+    }
 }
 
 fn check_one(key: String, value: String) -> Result<(String, String)> {

@@ -16,6 +16,7 @@ use crate::sql::mode::SqlMode;
 use crate::sql::options::Secrets;
 use crate::sql::scan::{Mode, Scan, scan};
 
+pub mod alter_file_format;
 pub mod alter_stage;
 pub mod alter_user;
 pub mod call_stage_put;
@@ -25,13 +26,16 @@ pub mod copy_into;
 pub mod copy_into_location;
 pub mod copy_into_table;
 pub mod create_database;
+pub mod create_file_format;
 pub mod create_role;
 pub mod create_stage;
 pub mod create_table;
 pub mod create_user;
 pub mod create_view;
+pub mod describe_file_format;
 pub mod describe_stage;
 pub mod drop_database;
+pub mod drop_file_format;
 pub mod drop_role;
 pub mod drop_stage;
 pub mod drop_user;
@@ -44,6 +48,7 @@ pub mod insert;
 pub mod kept;
 pub mod kill;
 pub mod list;
+pub mod named_formats;
 pub mod ordinary;
 pub mod presign;
 pub mod progress;
@@ -56,9 +61,11 @@ pub mod set_password;
 pub mod set_role;
 pub mod show;
 pub mod show_create;
+pub mod show_create_file_format;
 pub mod show_create_stage;
 pub mod show_databases;
 pub mod show_diagnostics;
+pub mod show_file_formats;
 pub mod show_grants;
 pub mod show_last_transfer;
 pub mod show_roles;
@@ -70,6 +77,7 @@ pub mod transaction;
 pub mod use_database;
 pub mod variables;
 
+use alter_file_format::AlterFileFormat;
 use alter_stage::AlterStage;
 use alter_user::AlterUser;
 use call_stage_put::{CallStagePut, Content};
@@ -77,13 +85,16 @@ use copy_files::CopyFiles;
 use copy_into_location::CopyIntoLocation;
 use copy_into_table::CopyIntoTable;
 use create_database::CreateDatabase;
+use create_file_format::CreateFileFormat;
 use create_role::CreateRole;
 use create_stage::CreateStage;
 use create_table::{CreateTable, DropTable, TruncateTable};
 use create_user::CreateUser;
 use create_view::{CreateView, DropView};
+use describe_file_format::DescribeFileFormat;
 use describe_stage::DescribeStage;
 use drop_database::DropDatabase;
+use drop_file_format::DropFileFormat;
 use drop_role::DropRole;
 use drop_stage::DropStage;
 use drop_user::DropUser;
@@ -103,9 +114,11 @@ use set_password::SetPassword;
 use set_role::SetRole;
 use show::Show;
 use show_create::ShowCreate;
+use show_create_file_format::ShowCreateFileFormat;
 use show_create_stage::ShowCreateStage;
 use show_databases::ShowDatabases;
 use show_diagnostics::ShowDiagnostics;
+use show_file_formats::ShowFileFormats;
 use show_grants::ShowGrants;
 use show_last_transfer::ShowLastTransfer;
 use show_roles::ShowRoles;
@@ -119,6 +132,18 @@ use use_database::UseDatabase;
 pub enum Statement {
     /// `ALTER STAGE`
     AlterStage(AlterStage),
+    /// `ALTER FILE FORMAT`
+    AlterFileFormat(AlterFileFormat),
+    /// `CREATE FILE FORMAT`
+    CreateFileFormat(CreateFileFormat),
+    /// `DESCRIBE FILE FORMAT`
+    DescribeFileFormat(DescribeFileFormat),
+    /// `DROP FILE FORMAT`
+    DropFileFormat(DropFileFormat),
+    /// `SHOW CREATE FILE FORMAT`
+    ShowCreateFileFormat(ShowCreateFileFormat),
+    /// `SHOW FILE FORMATS`
+    ShowFileFormats(ShowFileFormats),
     /// `COPY FILES`
     CopyFiles(CopyFiles),
     /// `COPY INTO <location>`
@@ -228,6 +253,36 @@ pub struct Entry {
 /// Our own statements.
 pub const ENTRIES: &[Entry] = &[
     Entry { leads: alter_stage::LEADS, parse: alter_stage::parse, grammar: "alter_stage" },
+    Entry {
+        leads: alter_file_format::LEADS,
+        parse: alter_file_format::parse,
+        grammar: "alter_file_format",
+    },
+    Entry {
+        leads: create_file_format::LEADS,
+        parse: create_file_format::parse,
+        grammar: "create_file_format",
+    },
+    Entry {
+        leads: describe_file_format::LEADS,
+        parse: describe_file_format::parse,
+        grammar: "describe_file_format",
+    },
+    Entry {
+        leads: drop_file_format::LEADS,
+        parse: drop_file_format::parse,
+        grammar: "drop_file_format",
+    },
+    Entry {
+        leads: show_create_file_format::LEADS,
+        parse: show_create_file_format::parse,
+        grammar: "show_create_file_format",
+    },
+    Entry {
+        leads: show_file_formats::LEADS,
+        parse: show_file_formats::parse,
+        grammar: "show_file_formats",
+    },
     Entry { leads: copy_files::LEADS, parse: copy_files::parse, grammar: "copy_files" },
     Entry { leads: copy_into::LEADS, parse: copy_into::parse, grammar: "copy_into_location" },
     Entry { leads: copy_into::LEADS, parse: copy_into::parse, grammar: "copy_into_table" },
@@ -320,6 +375,9 @@ impl Statement {
             Statement::CopyIntoLocation(copy) => copy.columns(session).await?,
             Statement::CopyIntoTable(copy) => copy_into_table::columns(copy.mode),
             Statement::DescribeStage(_) | Statement::ShowStages(_) => show_stages::columns(),
+            Statement::DescribeFileFormat(_) => describe_file_format::columns(),
+            Statement::ShowCreateFileFormat(_) => show_create_file_format::columns(),
+            Statement::ShowFileFormats(_) => show_file_formats::columns(),
             Statement::Explain(_) => explain::columns(),
             Statement::Get(_) => get::columns(),
             Statement::List(_) => list::columns(),
@@ -338,6 +396,9 @@ impl Statement {
             Statement::ShowUsers(_) => show_users::columns(),
             Statement::Put(_) => return Err(Error::NotPreparable),
             Statement::AlterStage(_)
+            | Statement::AlterFileFormat(_)
+            | Statement::CreateFileFormat(_)
+            | Statement::DropFileFormat(_)
             | Statement::AlterUser(_)
             | Statement::CreateRole(_)
             | Statement::CreateUser(_)
@@ -373,6 +434,12 @@ impl Statement {
     ) -> Result<Outcome> {
         match self {
             Statement::AlterStage(statement) => statement.execute(session).await,
+            Statement::AlterFileFormat(statement) => statement.execute(session).await,
+            Statement::CreateFileFormat(statement) => statement.execute(session).await,
+            Statement::DescribeFileFormat(statement) => statement.execute(session).await,
+            Statement::DropFileFormat(statement) => statement.execute(session).await,
+            Statement::ShowCreateFileFormat(statement) => statement.execute(session).await,
+            Statement::ShowFileFormats(statement) => statement.execute(session).await,
             Statement::CopyFiles(statement) => statement.execute(session, files).await,
             Statement::CopyIntoLocation(statement) => statement.execute(session, files).await,
             Statement::CallStagePut(statement) => statement.execute(session).await,
@@ -428,6 +495,9 @@ impl Statement {
         matches!(
             self,
             Statement::AlterStage(_)
+                | Statement::AlterFileFormat(_)
+                | Statement::CreateFileFormat(_)
+                | Statement::DropFileFormat(_)
                 | Statement::AlterUser(_)
                 | Statement::CallStagePut(_)
                 | Statement::CopyFiles(_)
@@ -462,6 +532,12 @@ impl Statement {
     pub fn kind(&self) -> &'static str {
         match self {
             Statement::AlterStage(_) => "alter_stage",
+            Statement::AlterFileFormat(_) => "alter_file_format",
+            Statement::CreateFileFormat(_) => "create_file_format",
+            Statement::DescribeFileFormat(_) => "describe_file_format",
+            Statement::DropFileFormat(_) => "drop_file_format",
+            Statement::ShowCreateFileFormat(_) => "show_create_file_format",
+            Statement::ShowFileFormats(_) => "show_file_formats",
             Statement::CopyFiles(_) => "copy_files",
             Statement::CopyIntoLocation(_) => "copy_into_location",
             Statement::CallStagePut(_) => "call_stage_put",
@@ -532,6 +608,12 @@ impl Statement {
     fn print(&self, secrets: Secrets) -> String {
         match self {
             Statement::AlterStage(statement) => statement.print(secrets),
+            Statement::AlterFileFormat(statement) => statement.to_string(),
+            Statement::CreateFileFormat(statement) => statement.to_string(),
+            Statement::DescribeFileFormat(statement) => statement.to_string(),
+            Statement::DropFileFormat(statement) => statement.to_string(),
+            Statement::ShowCreateFileFormat(statement) => statement.to_string(),
+            Statement::ShowFileFormats(statement) => statement.to_string(),
             Statement::CopyFiles(statement) => statement.to_string(),
             Statement::CopyIntoLocation(statement) => statement.to_string(),
             Statement::CallStagePut(statement) => statement.print(secrets),

@@ -74,16 +74,16 @@ fn push_options(text: &mut String, clause: &str, options: Vec<(String, String)>)
     if options.is_empty() {
         return;
     }
-    let options: Vec<String> = options
-        .into_iter()
-        .map(|(key, value)| {
-            // A list is kept in the form in which it is written.
-            let is_list = key == "NULL_IF" && value.starts_with('(');
-            let value = if is_list { value } else { literal::text(&value) };
-            format!("{} = {value}", literal::name(&key))
-        })
-        .collect();
+    let options: Vec<String> = options.iter().map(|(key, value)| option(key, value)).collect();
     text.push_str(&format!(" {clause} = ({})", options.join(", ")));
+}
+
+/// An option as it can be written again.
+pub fn option(key: &str, value: &str) -> String {
+    // A list is kept in the form in which it is written.
+    let is_list = key == "NULL_IF" && value.starts_with('(');
+    let value = if is_list { value.to_owned() } else { literal::text(value) };
+    format!("{} = {value}", literal::name(key))
 }
 
 impl fmt::Display for ShowCreateStage {

@@ -186,7 +186,8 @@ fn damaged_row(name: &StageName, why: &str) -> Row {
     row
 }
 
-fn json(pairs: impl Iterator<Item = (String, String)>) -> String {
+/// Options as JSON, their names in lower case.
+pub fn json(pairs: impl Iterator<Item = (String, String)>) -> String {
     let pairs = pairs.map(|(key, value)| (key.to_lowercase(), Json::String(value)));
     Json::Object(pairs.collect::<Map<_, _>>()).to_string()
 }

@@ -87,6 +87,8 @@ impl Call {
 
     async fn entries(&self, session: &Session) -> Result<Vec<Entry>> {
         let files = session.files_at(&self.wanted.location.area, StagePrivilege::Read).await?;
+        // It has to be there, though nothing is read.
+        self.wanted.format(session).await?;
         self.wanted.entries(&files).await
     }
 

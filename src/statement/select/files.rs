@@ -16,8 +16,9 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Ident, ObjectName, ObjectNamePart, Query, TableAlias, TableAliasColumnDef, TableFactor,
-    TableFunctionArgs, Value as Literal, Visit, VisitMut, Visitor, VisitorMut, visit_relations,
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, TableAlias,
+    TableAliasColumnDef, TableFactor, TableFunctionArgs, Value as Literal, Visit, VisitMut,
+    Visitor, VisitorMut, visit_relations,
 };
 
 use super::Select;
@@ -37,7 +38,7 @@ use crate::sql::name::QualifiedName;
 use crate::sql::scan::Place;
 use crate::stage::name::StageName;
 use crate::statement::tables::{World, is_schema};
-use crate::statement::{Statement, create_view, kept};
+use crate::statement::{Statement, create_view, file_format, kept, named_formats};
 
 /// More views than one query needs, each counted as often as it is named.
 const MAX_VIEWS: usize = 100;
@@ -159,16 +160,21 @@ struct Qualifier<'a> {
 }
 
 impl Qualifier<'_> {
+    fn location(&self, text: &str) -> Result<String> {
+        let mut place = read(text)?;
+        if let Area::Stage { database: database @ None, .. }
+        | Area::Table { database: database @ None, .. } = &mut place.area
+        {
+            *database = Some(self.session.database.clone().ok_or(Error::NoDatabase)?);
+        }
+        Ok(place.text())
+    }
+
     fn name(&self, name: &mut ObjectName) -> Result<()> {
         let current = || self.session.database.clone().ok_or(Error::NoDatabase);
         if let Some(text) = location(name) {
-            let mut place = read(text)?;
-            if let Area::Stage { database: database @ None, .. }
-            | Area::Table { database: database @ None, .. } = &mut place.area
-            {
-                *database = Some(current()?);
-            }
-            *name = ObjectName::from(vec![Ident::with_quote(QUOTE, place.text())]);
+            let text = self.location(text)?;
+            *name = ObjectName::from(vec![Ident::with_quote(QUOTE, text)]);
             return Ok(());
         }
         let [ObjectNamePart::Identifier(table)] = name.0.as_slice() else { return Ok(()) };
@@ -180,10 +186,53 @@ impl Qualifier<'_> {
         *name = ObjectName::from(vec![Ident::with_quote('`', current()?), table.clone()]);
         Ok(())
     }
+
+    /// What the arguments behind a location or of a function name: locations and formats.
+    fn arg(&self, arg: &mut FunctionArg) -> Result<()> {
+        let (name, value) = match arg {
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
+                (name.value.to_uppercase(), value)
+            }
+            FunctionArg::ExprNamed {
+                name: Expr::Identifier(name),
+                arg: FunctionArgExpr::Expr(value),
+                ..
+            } => (name.value.to_uppercase(), value),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => ("LOCATION".to_owned(), value),
+            FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } | FunctionArg::Unnamed(_) => {
+                return Ok(());
+            }
+        };
+        let Expr::Value(value) = value else { return Ok(()) };
+        let (Literal::SingleQuotedString(text) | Literal::DoubleQuotedString(text)) =
+            &mut value.value
+        else {
+            return Ok(());
+        };
+        match name.as_str() {
+            "LOCATION" => *text = self.location(text)?,
+            "FILE_FORMAT" if !file_format::is_type(text) => {
+                let name = self.session.stage_name(&named_formats::named(text)?)?;
+                *text = named_formats::written(&name);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 impl VisitorMut for Qualifier<'_> {
     type Break = Error;
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        let TableFactor::Table { args: Some(args), .. } = factor else {
+            return ControlFlow::Continue(());
+        };
+        match args.args.iter_mut().try_for_each(|arg| self.arg(arg)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
 
     fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<Error> {
         match self.name(name) {

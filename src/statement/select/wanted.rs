@@ -11,9 +11,10 @@ use crate::error::{Error, Result};
 use crate::query::FileTable;
 use crate::session::Session;
 use crate::sql::location::Location;
+use crate::sql::name::QualifiedName;
 use crate::stage::files::{Entry, Files};
 use crate::stage::pattern::Pattern;
-use crate::statement::file_format;
+use crate::statement::{file_format, named_formats};
 
 /// More files than one location of a query may have.
 const MAX_FILES: usize = 100_000;
@@ -29,23 +30,26 @@ pub(in crate::statement) struct Wanted {
     pub(in crate::statement) files: Vec<String>,
     /// The options of `FILE_FORMAT`.
     pub(in crate::statement) options: BTreeMap<String, String>,
+    /// The named format.
+    pub(in crate::statement) format: Option<QualifiedName>,
 }
 
 impl Wanted {
     /// Of a location and the arguments behind it.
     pub(super) fn of(text: &str, args: &[FunctionArg]) -> Result<Wanted> {
         let location = read(text)?;
-        let mut wanted =
-            Wanted { location, pattern: None, files: Vec::new(), options: BTreeMap::new() };
+        let (files, options) = (Vec::new(), BTreeMap::new());
+        let mut wanted = Wanted { location, pattern: None, files, format: None, options };
         let mut pairs = Vec::new();
         for arg in args {
             let (name, value) = named(arg)?;
             match name.as_str() {
                 "PATTERN" => wanted.pattern = Some(text_of(&name, value)?),
                 "FILES" => wanted.files = texts_of(&name, value)?,
-                "FILE_FORMAT" => {
-                    pairs.push(file_format::of_type(&text_of(&name, value)?)?);
-                }
+                "FILE_FORMAT" => match text_of(&name, value)? {
+                    ty if file_format::is_type(&ty) => pairs.push(("TYPE".to_owned(), ty)),
+                    format => wanted.format = Some(named_formats::named(&format)?),
+                },
                 _ => {
                     let value = option_of(&name, value)?;
                     pairs.push((name, value));
@@ -62,12 +66,10 @@ impl Wanted {
         name: String,
         session: &Session,
     ) -> Result<FileTable> {
-        let (files, home, mut options) = session.source_at(&self.location.area).await?;
-        if self.options.contains_key("TYPE") && self.options.get("TYPE") != options.get("TYPE") {
-            // The stage's are for files of another type.
-            options.clear();
-        }
-        options.extend(self.options.clone());
+        let (files, home, stage) = session.source_at(&self.location.area).await?;
+        // A format that the query names is in the place of the stage's.
+        let below = self.format(session).await?.unwrap_or(stage);
+        let options = named_formats::over(below, self.options.clone());
         let mut entries = self.entries(&files).await?;
         entries.retain(|entry| entry.size > 0);
         let location = self.location.to_string();
@@ -75,6 +77,15 @@ impl Wanted {
             return Err(Error::NoFiles { location });
         }
         Ok(FileTable { name, location, home, files, entries, options })
+    }
+
+    /// The options of the format that the query names.
+    pub(super) async fn format(
+        &self,
+        session: &Session,
+    ) -> Result<Option<BTreeMap<String, String>>> {
+        let Some(name) = &self.format else { return Ok(None) };
+        Ok(Some(named_formats::find(session, name).await?.format.options))
     }
 
     /// Which files are meant, even if they are empty.

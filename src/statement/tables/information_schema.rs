@@ -10,7 +10,8 @@ use crate::schema::View;
 use crate::session::Session;
 use crate::stage::Listed;
 use crate::stage::name::StageName;
-use crate::statement::{charset, show_stages};
+use crate::statement::named_formats::Seen;
+use crate::statement::{charset, show_file_formats, show_stages};
 
 /// What every catalog is called.
 const CATALOG: &str = "def";
@@ -121,6 +122,21 @@ pub(super) const TABLES: &[Table] = &[
             text_or_null("SAVEPOINTS"),
         ],
         rows: engines,
+    },
+    Table {
+        name: "FILE_FORMATS",
+        columns: &[
+            text("FILE_FORMAT_CATALOG"),
+            text("FILE_FORMAT_SCHEMA"),
+            text("FILE_FORMAT_NAME"),
+            text("FILE_FORMAT_TYPE"),
+            text("FORMAT_OPTIONS"),
+            text("IS_TEMPORARY"),
+            text("CREATOR"),
+            moment_or_null("CREATED"),
+            text("COMMENT"),
+        ],
+        rows: file_formats,
     },
     Table {
         name: "KEYWORDS",
@@ -416,6 +432,17 @@ fn stages(world: &World, _: &Session) -> Vec<Row> {
         row
     };
     world.stages.iter().map(row).collect()
+}
+
+fn file_formats(world: &World, _: &Session) -> Vec<Row> {
+    let row = |seen: &Seen| {
+        // SHOW FILE FORMATS has the name before the database.
+        let mut row = show_file_formats::row(seen);
+        row.swap(0, 1);
+        row.insert(0, CATALOG.into());
+        row
+    };
+    world.formats.iter().map(row).collect()
 }
 
 fn tables(world: &World, _: &Session) -> Vec<Row> {

@@ -27,7 +27,8 @@ use crate::schema::table::Table as KeptTable;
 use crate::session::Session;
 use crate::stage::Listed;
 use crate::stage::name::{StageName, StagePath};
-use crate::statement::{create_view, kept, list};
+use crate::statement::named_formats::Seen;
+use crate::statement::{create_view, kept, list, named_formats};
 
 /// More files of one stage than a query is to sort in memory.
 const MAX_FILES: usize = 1_000_000;
@@ -139,6 +140,8 @@ pub struct World {
     stages: Vec<Listed>,
     views: Vec<(StageName, View)>,
     tables: Vec<(StageName, KeptTable)>,
+    /// Named file formats, where a query asks for them.
+    formats: Vec<Seen>,
     processes: Vec<Shown>,
     /// Whether the one who asks may do everything.
     admin: bool,
@@ -185,6 +188,7 @@ impl World {
             databases,
             views,
             tables,
+            formats: Vec::new(),
             stages: session.list_stages(None).await?,
             processes: session.processes().await?,
             admin: session.rights().await?.has(ServerPrivilege::Admin),
@@ -240,9 +244,9 @@ impl World {
             Table::find(&name.database, &name.name).is_none_or(Table::is_of_catalog)
         };
         if !names.iter().any(of_catalog) {
-            return World::of_connections(session).await;
+            return World::of_connections(session).await?.with_named(session, names).await;
         }
-        let mut world = World::of_server(session).await?;
+        let mut world = World::of_server(session).await?.with_named(session, names).await?;
         for name in names {
             let known = world.stages.iter().any(|listed| name_of(listed) == *name);
             if known && !world.files.contains_key(*name) {
@@ -251,6 +255,18 @@ impl World {
             }
         }
         Ok(world)
+    }
+
+    /// With what is kept apart from databases and stages, as far as these tables are of it.
+    async fn with_named(mut self, session: &Session, names: &[&StageName]) -> Result<World> {
+        let asks = |table: &str| {
+            let found = |name: &&StageName| Table::find(&name.database, &name.name);
+            names.iter().filter_map(found).any(|found| found.name == table)
+        };
+        if asks("FILE_FORMATS") {
+            self.formats = named_formats::all(session, None).await?;
+        }
+        Ok(self)
     }
 
     /// The columns and rows of a table.
