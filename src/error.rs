@@ -33,12 +33,15 @@ const fn code(number: u16, state: &'static str) -> Code {
 pub enum ObjectKind {
     /// A named file format.
     FileFormat,
+    /// A connection.
+    Connection,
 }
 
 impl fmt::Display for ObjectKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ObjectKind::FileFormat => "File format",
+            ObjectKind::Connection => "Connection",
         })
     }
 }
@@ -225,6 +228,15 @@ pub enum Error {
         user: String,
         /// The stage.
         stage: String,
+    },
+    /// Somebody may know of a connection, but not do this with it.
+    ConnectionDenied {
+        /// The privilege that is missing.
+        privilege: String,
+        /// Who asks.
+        user: String,
+        /// The connection.
+        connection: String,
     },
     /// No named thing of this kind has this name.
     UnknownObject {
@@ -810,6 +822,9 @@ impl fmt::Display for Error {
             Error::StageDenied { privilege, user, stage } => {
                 write!(f, "{privilege} denied to user '{user}' for stage '{stage}'")
             }
+            Error::ConnectionDenied { privilege, user, connection } => {
+                write!(f, "{privilege} denied to user '{user}' for connection '{connection}'")
+            }
             Error::UnknownObject { kind, name, .. } => write!(f, "{kind} '{name}' doesn't exist"),
             Error::ObjectExists { kind, name } => write!(f, "{kind} '{name}' already exists"),
             Error::ObjectInUse { kind, name, stages } => {
@@ -1056,6 +1071,9 @@ impl Error {
             Error::LoadFailed { .. } => code(1366, "HY000"),
             Error::UnknownObject { kind: ObjectKind::FileFormat, .. } => code(1305, "42000"),
             Error::ObjectExists { kind: ObjectKind::FileFormat, .. } => code(1304, "42000"),
+            Error::UnknownObject { kind: ObjectKind::Connection, .. } => code(1477, "HY000"),
+            Error::ObjectExists { kind: ObjectKind::Connection, .. } => code(1476, "HY000"),
+            Error::ConnectionDenied { .. } => code(1142, "42000"),
             Error::ObjectInUse { .. } => code(1451, "23000"),
             Error::Conflict { .. } => code(1213, "40001"),
             Error::CatalogDamaged { .. } => code(1033, "HY000"),
@@ -1134,6 +1152,12 @@ impl Error {
             }
             Error::UnknownObject { kind: ObjectKind::FileFormat, .. } => {
                 Some("SHOW FILE FORMATS lists what exists".to_owned())
+            }
+            Error::UnknownObject { kind: ObjectKind::Connection, .. } => {
+                Some("SHOW CONNECTIONS lists what exists".to_owned())
+            }
+            Error::ConnectionDenied { privilege, connection, .. } => {
+                Some(format!("its owner can GRANT {privilege} ON CONNECTION {connection}"))
             }
             Error::ObjectExists { .. } => {
                 Some("CREATE OR REPLACE replaces it, IF NOT EXISTS keeps it".to_owned())

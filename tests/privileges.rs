@@ -25,6 +25,8 @@ use support::server::Server;
 enum Grant {
     /// A privilege on a stage.
     On(Privilege, &'static str),
+    /// A privilege on the connection `vault`.
+    Connection(Privilege),
     /// Everything in a database.
     Database(&'static str),
     CreateStage,
@@ -50,6 +52,12 @@ const LEDGER: &str = "ledger";
 enum Need {
     /// A privilege on a stage of the database `default`.
     On(Privilege, &'static str),
+    /// A privilege on the connection `vault`.
+    Connection(Privilege),
+    /// To take the place of the connection; who may not is told that it is there.
+    ReplaceConnection,
+    /// To make stages and connections anywhere.
+    CreateStage,
     /// To take the place of a stage; who may not is told that it is there.
     Replace(&'static str),
     /// The stage of a table.
@@ -84,6 +92,8 @@ const ALL: &[Grant] = &[
     Grant::On(Write, LEDGER),
     #[cfg(feature = "query")]
     Grant::On(Ownership, LEDGER),
+    Grant::Connection(Usage),
+    Grant::Connection(Ownership),
     Grant::Database("default"),
     Grant::Database("sales"),
     Grant::CreateStage,
@@ -97,10 +107,12 @@ impl Need {
         match self {
             Need::On(privilege, stage) => Grant::On(privilege, stage),
             Need::Replace(stage) => Grant::On(Ownership, stage),
+            Need::Connection(privilege) => Grant::Connection(privilege),
+            Need::ReplaceConnection => Grant::Connection(Ownership),
             Need::Table(database) | Need::View(database) | Need::Format(database) => {
                 Grant::Database(database)
             }
-            Need::StagesIn(_) => Grant::CreateStage,
+            Need::StagesIn(_) | Need::CreateStage => Grant::CreateStage,
             Need::CreateUser => Grant::CreateUser,
             Need::Admin | Need::Connections => Grant::Admin,
         }
@@ -125,19 +137,29 @@ impl Need {
             (Need::Replace(wanted), Grant::On(privilege, stage)) => {
                 wanted == stage && privilege == Ownership
             }
-            (Need::StagesIn(_), Grant::CreateStage) => true,
+            (Need::StagesIn(_) | Need::CreateStage, Grant::CreateStage) => true,
+            (Need::Connection(wanted), Grant::Connection(privilege)) => {
+                privilege == wanted || privilege == Ownership
+            }
+            (Need::ReplaceConnection, Grant::Connection(privilege)) => privilege == Ownership,
             (Need::CreateUser, Grant::CreateUser) => true,
             (
                 Need::Table(_)
                 | Need::View(_)
                 | Need::Format(_)
+                | Need::Connection(_)
+                | Need::ReplaceConnection
+                | Need::CreateStage
                 | Need::StagesIn(_)
                 | Need::CreateUser
                 | Need::Admin
                 | Need::Connections,
                 _,
             )
-            | (Need::On(..) | Need::Replace(_), Grant::CreateStage | Grant::CreateUser) => false,
+            | (
+                Need::On(..) | Need::Replace(_),
+                Grant::Connection(_) | Grant::CreateStage | Grant::CreateUser,
+            ) => false,
         }
     }
 
@@ -146,7 +168,13 @@ impl Need {
         match self {
             Need::On(..) | Need::Table(_) | Need::View(_) => 1146,
             Need::Replace(_) => 1050,
-            Need::Format(_) | Need::StagesIn(_) | Need::CreateUser | Need::Admin => 1227,
+            Need::Connection(_) => 1477,
+            Need::ReplaceConnection => 1476,
+            Need::Format(_)
+            | Need::CreateStage
+            | Need::StagesIn(_)
+            | Need::CreateUser
+            | Need::Admin => 1227,
             Need::Connections => 1095,
         }
     }
@@ -154,13 +182,16 @@ impl Need {
     /// The error for who has everything else.
     fn denied(self) -> u16 {
         match self {
-            Need::On(privilege, _) if privilege != Usage => 1142,
+            Need::On(privilege, _) | Need::Connection(privilege) if privilege != Usage => 1142,
             // Who knows the stages that it reads knows of it.
             Need::View(_) => 1227,
             Need::On(..)
             | Need::Replace(_)
             | Need::Table(_)
             | Need::Format(_)
+            | Need::Connection(_)
+            | Need::ReplaceConnection
+            | Need::CreateStage
             | Need::StagesIn(_)
             | Need::CreateUser
             | Need::Admin
@@ -201,6 +232,21 @@ const CASES: &[Case] = &[
     Case("CREATE DATABASE more", &[Need::Admin]),
     Case("CREATE STAGE fresh", &[Need::StagesIn("default")]),
     Case("CREATE STAGE fresh FILE_FORMAT = semi", &[Need::StagesIn("default")]),
+    Case(
+        "CREATE STAGE fresh URL = 's3://b/' CONNECTION = (CONNECTION_NAME = vault)",
+        &[Need::Connection(Usage), Need::StagesIn("default")],
+    ),
+    Case("CREATE CONNECTION fresh STORAGE_TYPE = 's3'", &[Need::CreateStage]),
+    Case(
+        "CREATE OR REPLACE CONNECTION vault STORAGE_TYPE = 's3'",
+        &[Need::CreateStage, Need::ReplaceConnection],
+    ),
+    Case("ALTER CONNECTION vault SET COMMENT = 'x'", &[Need::Connection(Ownership)]),
+    Case("DROP CONNECTION vault", &[Need::Connection(Ownership)]),
+    Case("DESCRIBE CONNECTION vault", &[Need::Connection(Usage)]),
+    Case("SHOW CONNECTIONS", &[]),
+    Case("GRANT USAGE ON CONNECTION vault TO eve", &[Need::Connection(Ownership)]),
+    Case("REVOKE USAGE ON CONNECTION vault FROM boss", &[Need::Connection(Ownership)]),
     Case("CREATE FILE FORMAT fresh TYPE = CSV", &[Need::StagesIn("default")]),
     Case("CREATE FILE FORMAT sales.fresh TYPE = CSV", &[Need::StagesIn("sales")]),
     Case("CREATE TEMPORARY FILE FORMAT fresh TYPE = CSV", &[Need::StagesIn("default")]),
@@ -345,6 +391,7 @@ const CASES: &[Case] = &[
     Case("SELECT * FROM information_schema.STAGES", &[]),
     Case("SELECT * FROM information_schema.TABLES", &[]),
     Case("SELECT * FROM information_schema.FILE_FORMATS", &[]),
+    Case("SELECT * FROM information_schema.CONNECTIONS", &[]),
     Case("SELECT * FROM information_schema.COLUMNS", &[]),
     Case("SET NAMES utf8mb4", &[]),
     Case("COMMIT", &[]),
@@ -369,6 +416,7 @@ const OPEN: &[(&str, &str)] = &[("GET", "/health"), ("GET", "/metrics")];
 
 /// Names that nobody sees without a privilege.
 const HIDDEN: &[&str] = &["books", "ledger", "lake", "pond", "a.csv", "eve", "boss", "loaders"];
+const HIDDEN: &[&str] = &["books", "lake", "pond", "a.csv", "vault", "eve", "boss", "loaders"];
 
 struct World {
     server: Server,
@@ -401,6 +449,8 @@ impl World {
             "DROP STAGE IF EXISTS fresh",
             "DROP FILE FORMAT IF EXISTS semi",
             "DROP FILE FORMAT IF EXISTS fresh",
+            "DROP CONNECTION IF EXISTS vault",
+            "DROP CONNECTION IF EXISTS fresh",
             "DROP STAGE IF EXISTS lake",
             "DROP STAGE IF EXISTS sea",
             "DROP STAGE IF EXISTS fresh",
@@ -424,6 +474,7 @@ impl World {
             "CREATE STAGE lake COMMENT = 'before'",
             "CREATE STAGE pond",
             "CREATE FILE FORMAT semi TYPE = CSV",
+            "CREATE CONNECTION vault STORAGE_TYPE = 's3' COMMENT = 'before'",
             "CALL STAGE_PUT('@lake/a.csv', 'id')",
             "CALL STAGE_PUT('@pond/a.csv', 'id')",
             #[cfg(feature = "query")]
@@ -435,6 +486,7 @@ impl World {
             "CREATE USER eve IDENTIFIED BY 'word'",
             "CREATE USER boss IDENTIFIED BY 'word'",
             "CREATE ROLE loaders",
+            "GRANT USAGE ON CONNECTION vault TO boss",
             "GRANT ADMIN ON *.* TO boss",
             "GRANT ROLE loaders TO boss",
             "GRANT WRITE ON STAGE lake TO ROLE loaders",
@@ -469,6 +521,10 @@ impl World {
                     let privilege = format!("{privilege:?}").to_uppercase();
                     format!("{privilege} ON STAGE `default`.{stage}")
                 }
+                Grant::Connection(privilege) => {
+                    let privilege = format!("{privilege:?}").to_uppercase();
+                    format!("{privilege} ON CONNECTION vault")
+                }
                 Grant::Database(name) => format!("ALL ON DATABASE `{name}`"),
                 Grant::CreateStage => "CREATE STAGE ON *.*".to_owned(),
                 Grant::CreateUser => "CREATE USER ON *.*".to_owned(),
@@ -488,6 +544,7 @@ impl World {
             "SHOW DATABASES",
             "SHOW STAGES",
             "SHOW FILE FORMATS",
+            "SHOW CONNECTIONS",
             "LIST @lake",
             "LIST @pond",
             "LIST @sales.%orders",

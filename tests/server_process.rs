@@ -351,8 +351,28 @@ fn secrets_are_in_neither_the_directory_nor_the_log() {
     let webdav = format!("URL='webdav://{host}/' CONNECTION=(HTTPS='false'");
     done(&mut client, &format!("CREATE STAGE dav {webdav} USERNAME='u' PASSWORD='hush-2')"));
     done(&mut client, &format!("CREATE TEMPORARY STAGE temp {}", s3("hush-3", "")));
+    let vault = |secret: &str| {
+        format!(
+            "vault STORAGE_TYPE='s3' ENDPOINT_URL='{store}' ACCESS_KEY_ID='visible' \
+             SECRET_ACCESS_KEY='{secret}' SESSION_TOKEN='shhh-token'"
+        )
+    };
+    done(&mut client, &format!("CREATE CONNECTION {}", vault("hush-26")));
+    let by = "CREATE STAGE by URL='s3://bucket/p/' CONNECTION=(CONNECTION_NAME=vault)";
+    done(&mut client, by);
+    done(&mut client, &format!("CREATE OR REPLACE CONNECTION {}", vault("hush-27")));
+    done(&mut client, "ALTER CONNECTION vault SET SECRET_ACCESS_KEY='hush-28'");
     // Statements that fail, near a secret and because of one.
     for sql in [
+        format!("CREATE CONNECTION {}", vault("hush-29")),
+        format!("CREATE CONNECTION {} 'hush-30'", vault("hush-30")),
+        format!("CREATE CONNECTION {} REGION=hush-31", vault("hush-31")),
+        "CREATE CONNECTION x STORAGE_TYPE='s3' SECRET_ACCESS_KEY='hush-32'".to_owned(),
+        "CREATE CONNECTION x STORAGE_TYPE='s3' MASTER_KEY='hush-32'".to_owned(),
+        "CREATE CONNECTION x STORAGE_TYPE='s3' SECRET_ACCESS_KEY 'hush-33'".to_owned(),
+        "ALTER CONNECTION vault SET MASTER_KEY='hush-34'".to_owned(),
+        "ALTER CONNECTION x SET SECRET_ACCESS_KEY='hush-35'".to_owned(),
+        format!("{} SECRET_ACCESS_KEY='hush-36')", by.replace("by", "x").replace(')', "")),
         format!("CREATE STAGE x {}", s3("hush-4", "'hush-5'")),
         format!("CREATE STAGE x {} 'hush-6'", s3("hush-6", "")),
         format!("CREATE STAGE x {}", s3("hush-7", "REGION=hush-7 hush-7")),
@@ -386,7 +406,7 @@ fn secrets_are_in_neither_the_directory_nor_the_log() {
         assert_eq!(Client::with(server.addr, &options).is_ok(), password == "hush-24");
     }
     // They are used.
-    for stage in ["lake", "dav", "temp"] {
+    for stage in ["lake", "dav", "temp", "by"] {
         let responses = client.query(&format!("LIST @{stage}"));
         assert!(matches!(responses[..], [Response::Err(_)]), "{responses:?}");
         let responses = client.query(&format!("PUT file:///tmp/a @{stage}"));
@@ -408,6 +428,10 @@ fn secrets_are_in_neither_the_directory_nor_the_log() {
     for authorization in ["Basic cm9vdDpodXNoLXJvb3Q=", "Basic cm9vdDpodXNoLXdyb25n"] {
         let headers = [("stage_name", "lake"), ("Authorization", authorization)];
         http::send(server.http_addr, "PUT", "/v1/upload_to_stage", &headers, b"");
+    }
+    for sql in ["SHOW CONNECTIONS", "DESC CONNECTION vault"] {
+        let shown = format!("{:?}", client.query(sql));
+        assert!(shown.contains("visible") && SECRETS.iter().all(|secret| !shown.contains(secret)));
     }
     let shown = format!("{:?}", client.query("SHOW STAGES"));
     assert!(shown.contains("visible") && SECRETS.iter().all(|secret| !shown.contains(secret)));

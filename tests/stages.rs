@@ -2,8 +2,10 @@
 //! `STAGEWIRE_TEST_S3_ENDPOINT`, `_KEY`, `_SECRET` and `_BUCKET`.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -19,6 +21,7 @@ use stagewire::access::password::Kept;
 use stagewire::access::people::{Grantee, Grants, OwnLimits};
 use stagewire::config::{self, Config, Overrides, Plugin, Secret};
 use stagewire::error::{Error, StorageKind};
+use stagewire::stage::connection::Connection;
 use stagewire::stage::definition::{Definition, External, Place};
 use stagewire::stage::name::{StageName, StagePath};
 use stagewire::stage::{
@@ -299,6 +302,99 @@ async fn no_alter_is_lost() {
     let stage = servers[1].get(&name).await.expect("there");
     assert_eq!(stage.comment, "x".repeat(8));
     assert!(!stage.id.is_nil() && stage.name == name);
+}
+
+/// A web server with a file that says nothing, which remembers who has asked.
+fn web() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = [0; 4096];
+            let bytes = stream.read(&mut request).unwrap_or_default();
+            let text = String::from_utf8_lossy(&request[..bytes]).to_lowercase();
+            let proof = text.lines().find_map(|line| line.strip_prefix("authorization: "));
+            seen.lock().expect("no panic").push(proof.unwrap_or("nobody").to_owned());
+            let body = if text.starts_with("head") { "" } else { "ok" };
+            let head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n";
+            let _ = write!(stream, "{head}{body}");
+        }
+    });
+    (port, asked)
+}
+
+#[tokio::test]
+async fn a_secret_that_one_server_changes_is_used_by_the_other() {
+    let (catalog, storage) = (memory(), memory());
+    let (one, other) = (over(&catalog, &storage).await, over(&catalog, &storage).await);
+    let (port, asked) = web();
+    let token = |text: &str| [("TOKEN".to_owned(), text.to_owned())];
+    let (storage_type, options) =
+        place::of_connection("http", &token("first-secret")).expect("valid");
+    let vault = Connection {
+        id: Uuid::new_v4(),
+        name: "vault".to_owned(),
+        storage_type: storage_type.to_owned(),
+        options,
+        comment: String::new(),
+        creator: BY.to_owned(),
+        created_at: Timestamp::now(),
+    };
+    let anybody = |_| Ok(());
+    let made = one.connections().create(&vault, IfExists::Fail, &anybody).await;
+    assert_eq!(made.expect("made"), Created::New);
+    let url = format!("http://127.0.0.1:{port}/x/");
+    let lake = stage("lake", Place::External(place::behind(&url, &[], &vault).expect("valid")));
+    one.create(lake.clone(), IfExists::Fail).await.expect("made");
+    let who = || asked.lock().expect("no panic").last().cloned().expect("asked");
+
+    let lake = other.get(&lake.name).await.expect("seen");
+    assert_eq!(read(&other.open_files(&lake).await.expect("opened"), "a").await, "ok");
+    assert_eq!(who(), "bearer first-secret");
+    let change = |connection: &mut Connection| {
+        connection.options = place::over_connection(connection, &token("second-secret"))?;
+        Ok(())
+    };
+    one.connections().alter("vault", &change).await.expect("altered");
+    assert_eq!(read(&other.open_files(&lake).await.expect("opened"), "a").await, "ok");
+    assert_eq!(who(), "bearer second-secret");
+
+    // It can be read nowhere in the catalog, and by no server with another key.
+    let objects: Vec<_> = catalog
+        .lister_with("")
+        .recursive(true)
+        .await
+        .expect("listed")
+        .try_collect()
+        .await
+        .expect("listed");
+    let mut seen = 0;
+    for object in objects.iter().filter(|object| object.metadata().is_file()) {
+        let bytes = catalog.read(object.path()).await.expect("read").to_vec();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("-secret"), "{}: {text}", object.path());
+        seen += usize::from(text.contains("vault"));
+    }
+    assert!(seen >= 3, "{seen} of {objects:?}");
+    let external = config::External::default();
+    let stranger =
+        Stages::over(catalog.clone(), storage, [8; 32], &external).await.expect("opened");
+    let known = stranger.connections().read().await.expect("read");
+    assert_eq!(known.names().map(|(name, _)| name).collect::<Vec<_>>(), ["vault"]);
+    assert!(matches!(known.get("vault"), Err(Error::CatalogDamaged { .. })));
+
+    // One that is replaced is the same, one of the name that comes later is not.
+    let again = Connection { id: Uuid::new_v4(), ..vault.clone() };
+    one.connections().create(&again, IfExists::Replace, &anybody).await.expect("replaced");
+    assert_eq!(read(&other.open_files(&lake).await.expect("opened"), "a").await, "ok");
+    assert_eq!(who(), "bearer first-secret");
+    one.connections().drop_connection("vault", &anybody).await.expect("dropped");
+    one.connections().create(&again, IfExists::Fail, &anybody).await.expect("made");
+    let gone = other.open_files(&lake).await.map(|_| ());
+    assert!(matches!(gone, Err(Error::UnknownObject { .. })), "{gone:?}");
 }
 
 #[tokio::test]
@@ -1183,7 +1279,7 @@ async fn in_a_directory_every_digest_is_known_and_none_is_an_old_one() {
     let root = dir.path().join("files/stages").join(stage.id.to_string());
     let unknown = |name: &str| vec![(name.to_owned(), None)];
     let mut file = std::fs::OpenOptions::new().write(true).open(root.join("small")).expect("open");
-    std::io::Write::write_all(&mut file, b"2").expect("written");
+    file.write_all(b"2").expect("written");
     assert_eq!(md5s(&files, "small").await, unknown("small"));
     std::fs::remove_file(root.join("a b")).expect("removed");
     std::fs::write(root.join("a b"), "x").expect("written");

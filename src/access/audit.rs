@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use crate::access::ROOT;
-use crate::error::{Error, Result};
+use crate::error::{Error, ObjectKind, Result};
 
 /// Notes what somebody did, unless it was a look that succeeded or a mistake of his.
 pub fn record<T>(user: &str, ip: IpAddr, what: &str, changes: bool, outcome: &Result<T>) {
@@ -27,13 +27,17 @@ pub fn record<T>(user: &str, ip: IpAddr, what: &str, changes: bool, outcome: &Re
     }
 }
 
-/// A stage that is hidden from somebody is refused to him, for all that he can tell.
+/// A stage or connection that is hidden from somebody is refused to him, for all that he can tell.
 fn is_refusal(user: &str, error: &Error) -> bool {
-    let hidden = matches!(error, Error::UnknownStage { .. }) && user != ROOT;
+    let connection = ObjectKind::Connection;
+    let hidden = matches!(error, Error::UnknownStage { .. })
+        || matches!(error, Error::UnknownObject { kind, .. } if *kind == connection);
+    let hidden = hidden && user != ROOT;
     hidden
         || matches!(
             error,
             Error::StageDenied { .. }
+                | Error::ConnectionDenied { .. }
                 | Error::PrivilegeNeeded { .. }
                 | Error::NotTheOwner { .. }
                 | Error::AccessDenied { .. }

@@ -113,6 +113,9 @@ pub struct Grants {
     /// Stages and tables, by id: a new one of an old name is another one.
     #[serde(default)]
     pub stages: BTreeMap<Uuid, BTreeSet<StagePrivilege>>,
+    /// Connections, by id too: `USAGE` and `OWNERSHIP`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub connections: BTreeMap<Uuid, BTreeSet<StagePrivilege>>,
     /// Roles.
     #[serde(default)]
     pub roles: BTreeSet<String>,
@@ -130,11 +133,11 @@ pub enum ServerPrivilege {
     Admin,
 }
 
-/// A privilege on a stage.
+/// A privilege on a stage; on a connection there are the first one and the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StagePrivilege {
-    /// See that it is there, and how it is defined.
+    /// See that it is there, and how it is defined; make stages with a connection.
     Usage,
     /// `LIST`, `GET`, `PRESIGN DOWNLOAD`, the source of `COPY FILES`
     Read,
@@ -230,6 +233,9 @@ impl Grants {
         self.databases.extend(others.databases.iter().cloned());
         for (stage, privileges) in &others.stages {
             self.stages.entry(*stage).or_default().extend(privileges);
+        }
+        for (connection, privileges) in &others.connections {
+            self.connections.entry(*connection).or_default().extend(privileges);
         }
     }
 }
@@ -330,6 +336,19 @@ impl Rights {
             return Ok(());
         }
         Err(hidden(&StageName::new(database, format!("%{table}"))))
+    }
+
+    /// Whether a privilege on a connection is there. Connections are in no database.
+    pub fn has_on_connection(&self, connection: Uuid, privilege: StagePrivilege) -> bool {
+        self.has(ServerPrivilege::Admin)
+            || self.grants.connections.get(&connection).is_some_and(|granted| {
+                granted.contains(&privilege) || granted.contains(&StagePrivilege::Ownership)
+            })
+    }
+
+    /// Whether a connection may be known of.
+    pub fn sees_connection(&self, connection: Uuid) -> bool {
+        self.has_on_connection(connection, StagePrivilege::Usage)
     }
 
     /// Whether a stage may be known of: any privilege will do.

@@ -133,6 +133,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::NotTheOwner { .. }
         | Error::StageDenied { .. }
         | Error::TableDenied { .. }
+        | Error::ConnectionDenied { .. }
         | Error::BadLink { .. } => StatusCode::FORBIDDEN,
         Error::UnknownStage { .. }
         | Error::UnknownDatabase { .. }

@@ -346,6 +346,12 @@ impl Catalog {
         Ok(listed)
     }
 
+    /// All stages, with what other servers have made a moment ago.
+    pub(super) async fn list_now(&self) -> Result<Vec<Listed>> {
+        futures::try_join!(self.stages.all_now(), self.databases.all_now())?;
+        self.list(None).await
+    }
+
     /// The incarnation that a database has now.
     async fn incarnation(&self, database: &str) -> Result<Uuid> {
         if database == DEFAULT_DATABASE {

@@ -49,6 +49,17 @@ pub struct External {
     /// Connection options by their canonical OpenDAL names, such as `access_key_id`. All values
     /// are taken for secrets here; [`crate::stage::place`] knows which may be shown.
     pub options: BTreeMap<String, Secret>,
+    /// The connection that says what the options don't.
+    pub connection: Option<Via>,
+}
+
+/// A connection that a stage refers to. A later one of the name is another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Via {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
 }
 
 impl Definition {

@@ -9,6 +9,7 @@
 //! | [`place`] | a URL and its options, checked; the table of all options |
 //! | [`pattern`] | `PATTERN='...'` |
 //! | `stages` | [`Stages`]: everything below behind one door |
+//! | [`connection`] | credentials and endpoints under names, which stages refer to |
 //! | `catalog` | databases and stages: create, alter, rename, drop, list |
 //! | `history`, `revision` | what the catalog is made of: numbered objects, and what is in one |
 //! | `register` | documents that belong to rooms above: users and roles, views, file formats |
@@ -31,7 +32,8 @@
 //! - **What was read once is known for ever**, because revisions don't change. A look-up asks only
 //!   whether there is a newer one; in a directory that this server owns it asks nobody.
 //! - **An object that can't be read is one damaged stage**, never a catalog that doesn't open.
-//! - **A secret is in the catalog only sealed**, bound to its stage and option.
+//! - **A secret is in the catalog only sealed**, bound to its stage or connection, and option.
+//! - **A stage that names a connection is opened with what that says now**, and only `Stages` opens it.
 //! - **A stage that names no credentials gets none**: the server's environment, files and instance
 //!   role are turned off, unless the operator allows the URL.
 //! - **A path never leaves its stage**: [`StagePath`](name::StagePath) has no way up, and on a file
@@ -62,6 +64,7 @@
 
 mod attribute;
 mod catalog;
+pub mod connection;
 mod copy;
 pub mod definition;
 mod digest;

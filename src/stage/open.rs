@@ -277,6 +277,11 @@ pub(super) fn settings(
     external: &External,
     identity: Identity,
 ) -> Result<BTreeMap<String, String>> {
+    if external.connection.is_some() {
+        return Err(Error::Internal {
+            what: "a place without what its connection says".to_owned(),
+        });
+    }
     let mut set = BTreeMap::new();
     let mut put = |name: &str, value: &str| set.insert(name.to_owned(), value.to_owned());
     let option = |name: &str| place::option_text(external, name);

@@ -10,7 +10,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::config::Secret;
 use crate::error::{Error, Result};
-use crate::stage::definition::External;
+use crate::stage::connection::Connection;
+use crate::stage::definition::{External, Via};
 use crate::stage::name::StagePath;
 
 /// The kinds of storage.
@@ -182,9 +183,151 @@ const CREDENTIALS: &[&str] = &[
     "delegation",
 ];
 
+/// What a stage may say beside a connection: neither who it is nor where, or whoever may use a connection could
+/// have its secrets sent to a place of his own; and no secret, or whoever may change the connection could.
+const BESIDE: &[&str] = &["region", "enable_virtual_host_style", "encryption_type", "kms_key_id"];
+
+/// Options that say where secrets are sent.
+const WHERE: &[&str] = &["endpoint", "account_name", "https"];
+
 /// Checks a URL and the options written with it, in any case and either spelling.
 pub fn external(url: &str, options: &[(String, String)]) -> Result<External> {
     let (scheme, url) = check_url(url)?;
+    let kept = check_options(scheme, options)?;
+    check_together(scheme, &kept)?;
+    let external = External { url, options: kept, connection: None };
+    check_complete(&external)?;
+    Ok(external)
+}
+
+/// Checks a URL and the options written with it, where a connection says the rest.
+pub fn behind(
+    url: &str,
+    options: &[(String, String)],
+    connection: &Connection,
+) -> Result<External> {
+    let (scheme, url) = check_url(url)?;
+    let kept = check_options(scheme, options)?;
+    if let Some(key) = kept.keys().find(|key| !BESIDE.contains(&key.as_str())) {
+        let sql = |key: &str| by_name(scheme, key).and_then(|key| key.sql.first().copied());
+        let beside: Vec<&str> = BESIDE.iter().filter_map(|key| sql(key)).collect();
+        return Err(Error::UnknownOption {
+            clause: "a stage with CONNECTION_NAME".to_owned(),
+            option: sql(key).unwrap_or_default().to_owned(),
+            expected: match beside.as_slice() {
+                [] => "nothing beside it: all is said by the connection".to_owned(),
+                beside => format!("{}; the connection says the rest", beside.join(", ")),
+            },
+        });
+    }
+    let via = Via { id: connection.id, name: connection.name.clone() };
+    let external = External { url, options: kept, connection: Some(via) };
+    joined(&external, connection)?;
+    Ok(external)
+}
+
+/// The place of a stage with what its connection says.
+pub(super) fn joined(external: &External, connection: &Connection) -> Result<External> {
+    let kind = storage_type(external);
+    if kind != connection.storage_type {
+        return Err(Error::BadValue {
+            option: "CONNECTION_NAME".to_owned(),
+            value: connection.name.clone(),
+            expected: format!(
+                "a connection of the type {kind}, as the URL has it (it is of the type {})",
+                connection.storage_type
+            ),
+        });
+    }
+    let mut options = connection.options.clone();
+    options.extend(external.options.clone());
+    let joined = External { url: external.url.clone(), options, connection: None };
+    check_together(scheme(&joined), &joined.options)?;
+    check_complete(&joined)?;
+    Ok(joined)
+}
+
+/// The options of a connection, checked, with the type of storage as it is kept.
+pub fn of_connection(
+    storage_type: &str,
+    options: &[(String, String)],
+) -> Result<(&'static str, BTreeMap<String, Secret>)> {
+    let scheme = scheme_of_type(storage_type)?;
+    let kept = check_options(scheme, options)?;
+    check_connection(scheme, &kept)?;
+    Ok((type_of(scheme), kept))
+}
+
+/// The options of a connection with others over them. Where it is changes only with its secrets: else whoever may
+/// change a connection could have them sent to him.
+pub fn over_connection(
+    connection: &Connection,
+    options: &[(String, String)],
+) -> Result<BTreeMap<String, Secret>> {
+    let scheme = scheme_of_type(&connection.storage_type)?;
+    let given = check_options(scheme, options)?;
+    let old = &connection.options;
+    let moved =
+        WHERE.iter().find(|key| given.get(**key).is_some_and(|to| old.get(**key) != Some(to)));
+    let kept = |key: &&String| {
+        let secret = by_name(scheme, key).is_none_or(|key| key.kind == Kind::Secret);
+        secret && !given.contains_key(*key)
+    };
+    if let (Some(moved), Some(secret)) = (moved, old.keys().find(kept)) {
+        let sql = |name: &str| by_name(scheme, name).and_then(|key| key.sql.first().copied());
+        return Err(Error::BadValue {
+            option: sql(moved).unwrap_or_default().to_owned(),
+            value: MASK.to_owned(),
+            expected: format!(
+                "{} beside it: a secret does not follow to another place by itself",
+                sql(secret).unwrap_or_default()
+            ),
+        });
+    }
+    let mut options = old.clone();
+    options.extend(given);
+    check_connection(scheme, &options)?;
+    Ok(options)
+}
+
+/// The options of a connection as SQL, with secrets as `****`.
+pub fn shown_connection(connection: &Connection) -> Vec<(String, String)> {
+    let url = url_of(&connection.storage_type);
+    shown_options(&External { url, options: connection.options.clone(), connection: None })
+}
+
+/// Whether it is the URL that says which host a connection's secrets are sent to.
+pub fn names_the_host(url: &str) -> bool {
+    url.starts_with("azure://") || matches!(scheme_of(url), Http | Webhdfs | Webdav)
+}
+
+/// A URL of this type of storage, for what is the same for all of them.
+pub(super) fn url_of(storage_type: &str) -> String {
+    format!("{storage_type}://")
+}
+
+fn check_connection(scheme: Scheme, options: &BTreeMap<String, Secret>) -> Result<()> {
+    check_together(scheme, options)?;
+    check_keys(scheme, options)
+}
+
+/// The kind of storage that `STORAGE_TYPE` names; one that takes no options needs no connection.
+fn scheme_of_type(storage_type: &str) -> Result<Scheme> {
+    let takes = |scheme: Scheme| OPTIONS.iter().any(|key| key.schemes.contains(&scheme));
+    let word = storage_type.to_ascii_lowercase();
+    let found = SCHEMES.iter().find(|(spelling, _, scheme)| *spelling == word && takes(*scheme));
+    found.map(|(_, _, scheme)| *scheme).ok_or_else(|| {
+        let words = SCHEMES.iter().filter(|(_, _, scheme)| takes(*scheme));
+        let words: Vec<&str> = words.map(|(spelling, _, _)| *spelling).collect();
+        Error::BadValue {
+            option: "STORAGE_TYPE".to_owned(),
+            value: storage_type.to_owned(),
+            expected: words.join(", "),
+        }
+    })
+}
+
+fn check_options(scheme: Scheme, options: &[(String, String)]) -> Result<BTreeMap<String, Secret>> {
     let mut kept: BTreeMap<String, Secret> = BTreeMap::new();
     for (option, value) in options {
         let key = find(scheme, option)?;
@@ -198,10 +341,7 @@ pub fn external(url: &str, options: &[(String, String)]) -> Result<External> {
         }
         kept.insert(key.name.to_owned(), value);
     }
-    check_together(scheme, &kept)?;
-    let external = External { url, options: kept };
-    check_complete(&external)?;
-    Ok(external)
+    Ok(kept)
 }
 
 /// The options as SQL, with secrets as `****`.
@@ -218,13 +358,19 @@ pub fn shown_options(external: &External) -> Vec<(String, String)> {
             None => (name.to_uppercase(), MASK.to_owned()),
         })
         .collect();
+    let named = external.connection.iter();
+    shown_options.extend(named.map(|via| ("CONNECTION_NAME".to_owned(), via.name.clone())));
     shown_options.sort();
     shown_options
 }
 
 /// Such as `s3`, in OpenDAL's and Databend's spelling.
 pub fn storage_type(external: &External) -> &'static str {
-    match scheme(external) {
+    type_of(scheme(external))
+}
+
+fn type_of(scheme: Scheme) -> &'static str {
+    match scheme {
         Fs => "fs",
         Memory => "memory",
         S3 => "s3",
@@ -239,9 +385,10 @@ pub fn storage_type(external: &External) -> &'static str {
     }
 }
 
-/// Whether the stage names who reads and writes its files.
+/// Whether the stage names who reads and writes its files, if only by a connection.
 pub fn has_credentials(external: &External) -> bool {
-    CREDENTIALS.iter().any(|name| external.options.contains_key(*name))
+    external.connection.is_some()
+        || CREDENTIALS.iter().any(|name| external.options.contains_key(*name))
 }
 
 /// Where the storage is reached, if that is not implied.
@@ -407,11 +554,7 @@ fn check_together(scheme: Scheme, options: &BTreeMap<String, Secret>) -> Result<
 /// Whether the storage can be found, and the credentials are of a kind that is followed.
 fn check_complete(external: &External) -> Result<()> {
     let bad = |why: &str| Error::BadUrl { url: external.url.clone(), why: why.to_owned() };
-    let masked = |option: &str, expected: &str| Error::BadValue {
-        option: option.to_owned(),
-        value: MASK.to_owned(),
-        expected: expected.to_owned(),
-    };
+    check_keys(scheme(external), &external.options)?;
     match scheme(external) {
         Oss | Cos | Obs if endpoint(external).is_none() => {
             Err(bad("this kind of storage needs ENDPOINT_URL in CONNECTION=(...)"))
@@ -419,20 +562,35 @@ fn check_complete(external: &External) -> Result<()> {
         Azblob if azure_endpoint(external).is_none() => {
             Err(bad("ENDPOINT_URL or ACCOUNT_NAME is needed in CONNECTION=(...)"))
         }
-        Azblob if external.options.contains_key("account_key") => {
-            let key = option_text(external, "account_key").unwrap_or_default();
-            if BASE64.decode(key).is_err() {
-                return Err(masked("ACCOUNT_KEY", "base64"));
-            }
-            if azure_account(external).is_none() {
-                return Err(masked("ACCOUNT_KEY", "ACCOUNT_NAME beside it"));
-            }
-            Ok(())
+        Azblob
+            if external.options.contains_key("account_key")
+                && azure_account(external).is_none() =>
+        {
+            Err(masked("ACCOUNT_KEY", "ACCOUNT_NAME beside it"))
         }
-        Gcs if option_text(external, "credential").is_some_and(|c| gcs_credential(c).is_none()) => {
+        Fs | Memory | S3 | Gcs | Azblob | Oss | Cos | Obs | Webhdfs | Webdav | Http => Ok(()),
+    }
+}
+
+/// Whether keys are of the form that their storage gives them.
+fn check_keys(scheme: Scheme, options: &BTreeMap<String, Secret>) -> Result<()> {
+    let text = |name: &str| options.get(name).map(Secret::expose_secret);
+    match scheme {
+        Azblob if text("account_key").is_some_and(|key| BASE64.decode(key).is_err()) => {
+            Err(masked("ACCOUNT_KEY", "base64"))
+        }
+        Gcs if text("credential").is_some_and(|key| gcs_credential(key).is_none()) => {
             Err(masked("CREDENTIAL", "the JSON key of a service account, in base64"))
         }
         Fs | Memory | S3 | Gcs | Azblob | Oss | Cos | Obs | Webhdfs | Webdav | Http => Ok(()),
+    }
+}
+
+fn masked(option: &str, expected: &str) -> Error {
+    Error::BadValue {
+        option: option.to_owned(),
+        value: MASK.to_owned(),
+        expected: expected.to_owned(),
     }
 }
 

@@ -82,6 +82,11 @@ impl Policy {
         settings(external, self.identity(external)).map(drop)
     }
 
+    /// Whether a connection may lead here: an early answer, for its stages are checked in any case.
+    pub(super) fn check_endpoint(&self, endpoint: &str) -> Result<()> {
+        self.check_address(endpoint)
+    }
+
     pub(super) fn identity(&self, external: &External) -> Identity {
         let allowed = self.ambient.iter().any(|prefix| external.url.starts_with(prefix));
         // An endpoint of the user's own choice would be sent the server's tokens.

@@ -1,4 +1,4 @@
-//! Documents of the catalog that belong to rooms above: what is in them is theirs, that no change is
+//! Documents of the catalog, most of which belong to rooms above: what is in them is theirs, that no change is
 //! lost is ours. Each change is a revision, as with stages.
 
 use std::sync::Arc;
@@ -32,6 +32,9 @@ pub const PEOPLE: Name = "people";
 /// Views.
 pub const SCHEMA: Name = "schema";
 
+/// Connections; the one that is the stages' own.
+pub(super) const CONNECTIONS: Name = "connections";
+
 /// Named file formats.
 pub const FORMATS: Name = "formats";
 
@@ -44,7 +47,7 @@ impl<T: Send + Sync + 'static> Record for Document<T> {
     }
 
     fn key(dir: &str) -> Option<Name> {
-        [PEOPLE, SCHEMA, FORMATS].into_iter().find(|name| *name == dir)
+        [PEOPLE, SCHEMA, FORMATS, CONNECTIONS].into_iter().find(|name| *name == dir)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::config::Secret;
-use crate::stage::definition::{Definition, External, Place, Tombstone};
+use crate::stage::definition::{Definition, External, Place, Tombstone, Via};
 use crate::stage::name::StageName;
 use crate::stage::place;
 use crate::stage::seal::{Seal, Sealed};
@@ -100,7 +100,7 @@ struct Format {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum StoredState {
-    Present(StoredStage),
+    Present(Box<StoredStage>),
     Dropped(Tombstone),
     Moved(Moved),
 }
@@ -129,12 +129,22 @@ struct StoredStage {
 #[serde(rename_all = "snake_case")]
 enum StoredPlace {
     Internal,
-    External { url: String, options: BTreeMap<String, StoredOption> },
+    External {
+        url: String,
+        options: BTreeMap<String, StoredOption>,
+    },
+    /// A kind of its own: a server that knows no connections takes the stage for damaged, not for one
+    /// without credentials.
+    Connected {
+        url: String,
+        options: BTreeMap<String, StoredOption>,
+        connection: Via,
+    },
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
-enum StoredOption {
+pub(super) enum StoredOption {
     Sealed(Sealed),
     Text(String),
 }
@@ -142,7 +152,7 @@ enum StoredOption {
 /// Writes a stage's revision.
 pub(super) fn encode_stage(state: &StageState, seal: &Seal) -> crate::error::Result<Vec<u8>> {
     let stored = match state {
-        StageState::Present(present) => StoredState::Present(store(present, seal)?),
+        StageState::Present(present) => StoredState::Present(Box::new(store(present, seal)?)),
         StageState::Dropped(tombstone) => StoredState::Dropped(tombstone.clone()),
         StageState::Moved(moved) => StoredState::Moved(moved.clone()),
         StageState::Damaged(_) => {
@@ -168,7 +178,7 @@ pub(super) fn decode_stage(bytes: &[u8], name: &StageName, seal: &Seal) -> Stage
         }
         Ok(StoredState::Present(stored)) => {
             let internal = matches!(stored.place, StoredPlace::Internal).then_some(stored.id);
-            match restore(stored, seal) {
+            match restore(*stored, seal) {
                 Ok(present) => StageState::Present(present),
                 Err(why) => StageState::Damaged(Damaged { why, internal }),
             }
@@ -186,7 +196,7 @@ fn store(present: &Present, seal: &Seal) -> crate::error::Result<StoredStage> {
     let definition = &present.definition;
     let place = match &definition.place {
         Place::Internal => StoredPlace::Internal,
-        Place::External(External { url, options }) => {
+        Place::External(External { url, options, connection }) => {
             let mut stored = BTreeMap::new();
             for (name, value) in options {
                 let option = if place::is_secret(url, name) {
@@ -196,7 +206,11 @@ fn store(present: &Present, seal: &Seal) -> crate::error::Result<StoredStage> {
                 };
                 stored.insert(name.clone(), option);
             }
-            StoredPlace::External { url: url.clone(), options: stored }
+            let url = url.clone();
+            match connection.clone() {
+                Some(connection) => StoredPlace::Connected { url, options: stored, connection },
+                None => StoredPlace::External { url, options: stored },
+            }
         }
     };
     Ok(StoredStage {
@@ -215,18 +229,25 @@ fn store(present: &Present, seal: &Seal) -> crate::error::Result<StoredStage> {
 }
 
 fn restore(stored: StoredStage, seal: &Seal) -> Result<Present, String> {
+    let open = |options: BTreeMap<String, StoredOption>| {
+        let mut clear = BTreeMap::new();
+        for (name, option) in options {
+            let value = match option {
+                StoredOption::Sealed(sealed) => seal.open(&sealed, stored.id, &name)?,
+                StoredOption::Text(text) => Secret::new(text),
+            };
+            clear.insert(name, value);
+        }
+        Ok::<_, String>(clear)
+    };
     let place = match stored.place {
         StoredPlace::Internal => Place::Internal,
         StoredPlace::External { url, options } => {
-            let mut clear = BTreeMap::new();
-            for (name, option) in options {
-                let value = match option {
-                    StoredOption::Sealed(sealed) => seal.open(&sealed, stored.id, &name)?,
-                    StoredOption::Text(text) => Secret::new(text),
-                };
-                clear.insert(name, value);
-            }
-            Place::External(External { url, options: clear })
+            Place::External(External { url, options: open(options)?, connection: None })
+        }
+        StoredPlace::Connected { url, options, connection } => {
+            let connection = Some(connection);
+            Place::External(External { url, options: open(options)?, connection })
         }
     };
     let definition = Definition {
@@ -287,7 +308,11 @@ mod tests {
             definition: Arc::new(Definition {
                 name: StageName::new("db", "lake"),
                 id: Uuid::new_v4(),
-                place: Place::External(External { url: "s3://b/".to_owned(), options }),
+                place: Place::External(External {
+                    url: "s3://b/".to_owned(),
+                    options,
+                    connection: None,
+                }),
                 temporary: false,
                 file_format: BTreeMap::from([("TYPE".to_owned(), "CSV".to_owned())]),
                 comment: "it's".to_owned(),

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::stage::catalog::{Catalog, Created, IfExists, Listed};
+use crate::stage::connection::{Connection, Connections};
 use crate::stage::definition::{Definition, External, Place};
 use crate::stage::fault;
 use crate::stage::files::{Files, Uploads};
@@ -28,7 +29,7 @@ use crate::stage::open::{self, Identity, Opened};
 use crate::stage::place::{self, Scheme};
 use crate::stage::policy::Policy;
 use crate::stage::probe;
-use crate::stage::register::Register;
+use crate::stage::register::{CONNECTIONS, Register};
 use crate::stage::seal::Seal;
 
 /// Operators kept open. Each has its own connections; a server with more stages in use than that
@@ -38,6 +39,7 @@ const MAX_OPEN: usize = 1024;
 /// Catalog, storage and open stages; one for all connections.
 pub struct Stages {
     catalog: Catalog,
+    connections: Connections,
     storage: Opened,
     policy: Policy,
     signer: Signer,
@@ -88,7 +90,8 @@ impl Stages {
             Catalog::open(store, seal).await.map_err(|error| not_started("the catalog", &error))?;
         let policy =
             Policy::of(&config.external, &config.data_dir, config.allows_private_endpoints());
-        Ok(Arc::new(Stages::new(catalog, storage, policy, signer, Some(lock))))
+        let connections = Connections::new(catalog.register(CONNECTIONS).await?);
+        Ok(Arc::new(Stages::new(catalog, connections, storage, policy, signer, Some(lock))))
     }
 
     /// For tests: over operators of their own. The catalog's has to have create-if-absent.
@@ -106,11 +109,13 @@ impl Stages {
         let catalog = Catalog::open(store, seal).await?;
         let storage = Opened::plain(storage);
         let policy = Policy::of(external, Path::new("/nonexistent"), true);
-        Ok(Arc::new(Stages::new(catalog, storage, policy, signer, None)))
+        let connections = Connections::new(catalog.register(CONNECTIONS).await?);
+        Ok(Arc::new(Stages::new(catalog, connections, storage, policy, signer, None)))
     }
 
     fn new(
         catalog: Catalog,
+        connections: Connections,
         storage: Opened,
         policy: Policy,
         signer: Signer,
@@ -118,6 +123,7 @@ impl Stages {
     ) -> Stages {
         Stages {
             catalog,
+            connections,
             storage,
             policy,
             signer,
@@ -166,8 +172,9 @@ impl Stages {
     /// Replacing an internal stage removes its old files, replacing an external one never does.
     pub async fn create(&self, definition: Definition, how: IfExists) -> Result<Created> {
         if let Place::External(external) = &definition.place {
-            self.check_place(external)?;
-            self.policy.look_up(external).await?;
+            let resolved = self.resolved(external).await?;
+            self.policy.check(&resolved)?;
+            self.policy.look_up(&resolved).await?;
         }
         let name = definition.name.to_string();
         let (created, orphan) = self.catalog.create(definition, how).await?;
@@ -196,7 +203,9 @@ impl Stages {
             match &definition.place {
                 // What was allowed once is checked when it is opened.
                 place if *place == before => Ok(()),
-                Place::External(external) => self.check_place(external),
+                // One behind a connection was checked with it, and is again when it is opened.
+                Place::External(external) if external.connection.is_some() => Ok(()),
+                Place::External(external) => self.check_place(external, None),
                 Place::Internal => Ok(()),
             }
         };
@@ -224,12 +233,21 @@ impl Stages {
         self.catalog.list(database).await
     }
 
+    /// All stages as they are now: [`Stages::list`] may be a second behind other servers.
+    pub async fn list_now(&self) -> Result<Vec<Listed>> {
+        self.catalog.list_now().await
+    }
+
     /// The files of a stage.
     pub async fn open_files(&self, definition: &Definition) -> Result<Arc<Files>> {
         let label = format!("stage '{}'", definition.name);
         let mut hasher = DefaultHasher::new();
         (&label, definition.temporary).hash(&mut hasher);
-        if let Place::External(External { url, options }) = &definition.place {
+        let external = match &definition.place {
+            Place::External(external) => Some(self.resolved(external).await?),
+            Place::Internal => None,
+        };
+        if let Some(External { url, options, .. }) = &external {
             url.hash(&mut hasher);
             options.iter().for_each(|(k, v)| (k, v.expose_secret()).hash(&mut hasher));
         }
@@ -238,12 +256,12 @@ impl Stages {
         if let Some((_, files)) = known.filter(|(of, _)| *of == contents) {
             return Ok(files);
         }
-        let files = match &definition.place {
-            Place::External(external) => {
+        let files = match &external {
+            Some(external) => {
                 let opened = self.policy.open(external, &label).await?;
                 Arc::new(Files::new(opened, "", label, Arc::clone(&self.uploads)))
             }
-            Place::Internal => {
+            None => {
                 let meter = self.meters.of(definition.owner);
                 if let (Some(meter), true) = (&meter, definition.temporary) {
                     meter.temporary(definition.id, true);
@@ -314,9 +332,33 @@ impl Stages {
         self.signer.is_signed(link, signature)
     }
 
-    /// Whether this server's configuration allows a stage to be there.
-    pub fn check_place(&self, external: &External) -> Result<()> {
-        self.policy.check(external)
+    /// Whether this server's configuration allows a stage to be there, with what its connection says.
+    pub fn check_place(&self, external: &External, connection: Option<&Connection>) -> Result<()> {
+        match connection {
+            Some(connection) => self.policy.check(&place::joined(external, connection)?),
+            None => self.policy.check(external),
+        }
+    }
+
+    /// Whether it allows a connection to lead there.
+    pub fn check_connection(&self, connection: &Connection) -> Result<()> {
+        match connection.options.get("endpoint") {
+            Some(endpoint) => self.policy.check_endpoint(endpoint.expose_secret()),
+            None => Ok(()),
+        }
+    }
+
+    /// Credentials under names.
+    pub fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// A place with what its connection says now.
+    async fn resolved(&self, external: &External) -> Result<External> {
+        match external.connection {
+            Some(_) => self.connections.read().await?.resolve(external),
+            None => Ok(external.clone()),
+        }
     }
 
     /// Removes the files of a stage that is in no catalog, at the end of its connection.

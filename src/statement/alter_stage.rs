@@ -25,6 +25,7 @@ use crate::stage::Stages;
 use crate::stage::definition::{Definition, Place};
 use crate::statement::Statement;
 use crate::statement::create_stage::Clauses;
+use crate::statement::named_connections::Usable;
 use crate::statement::named_formats::Bound;
 
 /// The words that it begins with.
@@ -110,8 +111,11 @@ impl AlterStage {
             }
             Change::Set(clauses) => {
                 let stages = session.instance.stages.clone();
-                let format = clauses.file_format(session).await?;
-                let set = |definition: &mut Definition| set(definition, clauses, &format, &stages);
+                let parts = Parts {
+                    format: clauses.file_format(session).await?,
+                    connection: clauses.connection(session).await?,
+                };
+                let set = |definition: &mut Definition| set(definition, clauses, &parts, &stages);
                 session.alter_stage(&name, &set).await
             }
             Change::Unset { comment, file_format } => {
@@ -152,10 +156,16 @@ impl AlterStage {
     }
 }
 
+/// What the clauses name.
+struct Parts {
+    format: Bound,
+    connection: Option<Usable>,
+}
+
 fn set(
     definition: &mut Definition,
     clauses: &Clauses,
-    format: &Bound,
+    parts: &Parts,
     stages: &Stages,
 ) -> Result<()> {
     if clauses.names_a_place() {
@@ -165,13 +175,14 @@ fn set(
                 hint: Some("create an external stage under another name".to_owned()),
             });
         }
-        definition.place = clauses.place(Some(&definition.place))?;
+        definition.place = clauses.place(Some(&definition.place), parts.connection.as_ref())?;
         if let Place::External(external) = &definition.place {
-            stages.check_place(external)?;
+            stages
+                .check_place(external, parts.connection.as_ref().map(|known| &known.connection))?;
         }
     }
     if clauses.file_format.is_some() {
-        definition.file_format = format.for_stage(definition.temporary)?;
+        definition.file_format = parts.format.for_stage(definition.temporary)?;
     }
     if let Some(comment) = &clauses.comment {
         definition.comment.clone_from(comment);

@@ -16,6 +16,10 @@
 //! removes them. With one it is external, and its files are never removed with it. A stage that
 //! names no credentials is anonymous. `TEMPORARY`: gone, with its files, when the connection ends.
 //!
+//! `CONNECTION = (CONNECTION_NAME = 'name')` refers to what `CREATE CONNECTION` has made: who and where the storage
+//! is comes from there, now and later. Beside it there may be `REGION`, `ENABLE_VIRTUAL_HOST_STYLE`,
+//! `ENCRYPTION_TYPE` and `KMS_KEY_ID`.
+//!
 //! `FILE_FORMAT` may name a format of `CREATE FILE FORMAT`: by `(FORMAT_NAME = 'name')`, with options behind it
 //! that win over those of the format, or by the name alone. The stage refers to it: what the format becomes,
 //! it is for the stage too.
@@ -38,8 +42,9 @@ use crate::stage::definition::{Definition, Place};
 use crate::stage::name::StageName;
 use crate::stage::{Created, IfExists, place};
 use crate::statement::file_format::FORMAT_NAME;
+use crate::statement::named_connections::Usable;
 use crate::statement::named_formats::Bound;
-use crate::statement::{Statement, file_format, named_formats};
+use crate::statement::{Statement, file_format, named_connections, named_formats};
 
 /// The words that it begins with.
 pub const LEADS: &[&str] = &[
@@ -114,10 +119,11 @@ impl CreateStage {
     pub async fn execute(&self, session: &mut Session) -> Result<Outcome> {
         let name = session.new_stage_name(&self.name)?;
         name.check()?;
+        let connection = self.clauses.connection(session).await?;
         let definition = Definition {
             name,
             id: Uuid::new_v4(),
-            place: self.clauses.place(None)?,
+            place: self.clauses.place(None, connection.as_ref())?,
             temporary: self.temporary,
             file_format: self.clauses.file_format(session).await?.for_stage(self.temporary)?,
             comment: self.clauses.comment.clone().unwrap_or_default(),
@@ -126,7 +132,8 @@ impl CreateStage {
             created_at: Timestamp::now(),
         };
         if let Place::External(external) = &definition.place {
-            session.instance.stages.check_place(external)?;
+            let connection = connection.as_ref().map(|usable| &usable.connection);
+            session.instance.stages.check_place(external, connection)?;
         }
         let rights = session.rights().await?;
         rights.need_stages_in(&definition.name.database)?;
@@ -183,6 +190,9 @@ impl CreateStage {
         text
     }
 }
+
+/// The option that names a connection.
+const CONNECTION_NAME: &str = "CONNECTION_NAME";
 
 impl Clauses {
     const NAMES: &[&str] =
@@ -244,8 +254,18 @@ impl Clauses {
         })
     }
 
-    /// The place that the clauses describe, with the URL of `old` where they name none.
-    pub fn place(&self, old: Option<&Place>) -> Result<Place> {
+    /// The connection that they name, for who may use it.
+    pub async fn connection(&self, session: &Session) -> Result<Option<Usable>> {
+        let mut options = self.connection.clone().unwrap_or_default();
+        match options.take(CONNECTION_NAME) {
+            Some(name) => named_connections::usable(session, &name).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The place that the clauses describe, with the URL of `old` where they name none, and the connection
+    /// that they name.
+    pub fn place(&self, old: Option<&Place>, connection: Option<&Usable>) -> Result<Place> {
         let url = match (&self.url, old) {
             (Some(url), _) => url,
             (None, Some(Place::External(external))) => &external.url,
@@ -260,7 +280,13 @@ impl Clauses {
             pairs.extend(options.pairs());
         }
         pairs.extend(self.endpoint.iter().map(|url| ("ENDPOINT".to_owned(), url.clone())));
-        Ok(Place::External(place::external(url, &pairs)?))
+        match connection {
+            Some(connection) => {
+                pairs.retain(|(key, _)| key != CONNECTION_NAME);
+                connection.place(url, &pairs)
+            }
+            None => Ok(Place::External(place::external(url, &pairs)?)),
+        }
     }
 
     /// The checked `FILE_FORMAT`.

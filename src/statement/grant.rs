@@ -3,6 +3,7 @@
 //! ```text
 //! GRANT { { READ | WRITE | USAGE | OWNERSHIP } [, ...] | ALL } ON STAGE <stage> TO <grantee>
 //! GRANT { { SELECT | INSERT | OWNERSHIP } [, ...] | ALL } ON TABLE <table> TO <grantee>
+//! GRANT { USAGE | OWNERSHIP | ALL } ON CONNECTION <connection> TO <grantee>
 //! GRANT ALL ON DATABASE <database> TO <grantee>
 //! GRANT { CREATE STAGE | CREATE USER | ADMIN } [, ...] ON *.* TO <grantee>
 //! GRANT ROLE <role> TO <grantee>
@@ -23,6 +24,8 @@
 //! | `OWNERSHIP`, `ALL` | all of these, `ALTER`, `DROP`, and to grant them; who makes a stage has it |
 //! | `SELECT`, or `READ` on a table | queries of it |
 //! | `INSERT`, or `WRITE` on a table | `INSERT`, `UPDATE`, `DELETE`, `TRUNCATE`, `COPY INTO` it |
+//! | `USAGE ON CONNECTION` | to see it, and to make stages with it where it says itself where it leads to |
+//! | `OWNERSHIP ON CONNECTION` | to make any stage with it, `ALTER`, `DROP`, and to grant it |
 //! | `ALL ON DATABASE` | everything in the database, `CREATE STAGE` and `@%table` too |
 //! | `ADMIN` | everything, as `root` |
 //!
@@ -30,7 +33,7 @@
 //! stage's, not the name's: it stays when the stage is renamed, and a new stage of an old name has none.
 //! It needs the stage's `OWNERSHIP`, or `ADMIN`. Unlike Snowflake's, `WRITE` needs no `READ` beside it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use uuid::Uuid;
@@ -43,7 +46,7 @@ use crate::sql::cursor::Cursor;
 use crate::sql::literal;
 use crate::sql::name::QualifiedName;
 use crate::sql::user::{role, user};
-use crate::statement::{Statement, kept};
+use crate::statement::{Statement, kept, named_connections};
 
 /// The words that it begins with.
 pub const LEADS: &[&str] = &["GRANT"];
@@ -64,6 +67,8 @@ pub enum Granted {
     Stage(BTreeSet<StagePrivilege>, QualifiedName),
     /// Privileges on a table.
     Table(BTreeSet<StagePrivilege>, QualifiedName),
+    /// Privileges on a connection.
+    Connection(BTreeSet<StagePrivilege>, String),
     /// All in a database.
     Database(String),
     /// Privileges on no single object.
@@ -128,8 +133,11 @@ impl Granted {
             if cursor.eat("TABLE") {
                 return Ok(Granted::Table(all, QualifiedName::parse(cursor)?));
             }
+            if cursor.eat("CONNECTION") {
+                return Ok(Granted::Connection(all, cursor.name("a connection name")?));
+            }
             if !cursor.eat("STAGE") {
-                return Err(cursor.expected("STAGE, TABLE or DATABASE"));
+                return Err(cursor.expected("STAGE, TABLE, CONNECTION or DATABASE"));
             }
             return Ok(Granted::Stage(all, QualifiedName::parse(cursor)?));
         }
@@ -156,10 +164,19 @@ impl Granted {
         if cursor.eat("TABLE") {
             return Ok(Granted::Table(privileges, QualifiedName::parse(cursor)?));
         }
-        if of_tables || !cursor.sees("STAGE") {
-            return Err(cursor.expected(if of_tables { "TABLE" } else { "STAGE or TABLE" }));
+        if of_tables {
+            return Err(cursor.expected("TABLE"));
         }
-        cursor.expect("STAGE")?;
+        let of_files = [StagePrivilege::Read, StagePrivilege::Write];
+        if cursor.sees("CONNECTION") && of_files.iter().any(|one| privileges.contains(one)) {
+            return Err(cursor.expected("STAGE (on a connection there are USAGE and OWNERSHIP)"));
+        }
+        if cursor.eat("CONNECTION") {
+            return Ok(Granted::Connection(privileges, cursor.name("a connection name")?));
+        }
+        if !cursor.eat("STAGE") {
+            return Err(cursor.expected("STAGE, TABLE or CONNECTION"));
+        }
         Ok(Granted::Stage(privileges, QualifiedName::parse(cursor)?))
     }
 
@@ -194,12 +211,22 @@ impl Granted {
             Granted::Stage(privileges, name) => {
                 let name = session.stage_name(name)?;
                 let stage = session.stage_for(&name, StagePrivilege::Ownership).await?.id;
-                let change = |grants: &mut Grants| change_on(grants, stage, privileges, give);
+                let change =
+                    |grants: &mut Grants| move_on(&mut grants.stages, stage, privileges, give);
                 directory.change_grants(to, &change).await
             }
             Granted::Table(privileges, name) => {
                 let (_, table) = kept::find(session, name, StagePrivilege::Ownership).await?;
-                let change = |grants: &mut Grants| change_on(grants, table.id, privileges, give);
+                let change =
+                    |grants: &mut Grants| move_on(&mut grants.stages, table.id, privileges, give);
+                directory.change_grants(to, &change).await
+            }
+            Granted::Connection(privileges, name) => {
+                let (known, rights) = named_connections::known(session).await?;
+                let owner = StagePrivilege::Ownership;
+                let id = named_connections::id(session, &known, &rights, name, owner)?;
+                let change =
+                    |grants: &mut Grants| move_on(&mut grants.connections, id, privileges, give);
                 directory.change_grants(to, &change).await
             }
             Granted::Database(name) => {
@@ -242,9 +269,14 @@ impl Granted {
     }
 }
 
-/// Gives or takes privileges on a stage or a table.
-fn change_on(grants: &mut Grants, id: Uuid, privileges: &BTreeSet<StagePrivilege>, give: bool) {
-    let granted = grants.stages.entry(id).or_default();
+/// Gives privileges on one thing, or takes them.
+fn move_on(
+    all: &mut BTreeMap<Uuid, BTreeSet<StagePrivilege>>,
+    id: Uuid,
+    privileges: &BTreeSet<StagePrivilege>,
+    give: bool,
+) {
+    let granted = all.entry(id).or_default();
     if give {
         granted.extend(privileges);
     } else {
@@ -253,7 +285,7 @@ fn change_on(grants: &mut Grants, id: Uuid, privileges: &BTreeSet<StagePrivilege
         granted.retain(|one| !all && !privileges.contains(one));
     }
     if granted.is_empty() {
-        grants.stages.remove(&id);
+        all.remove(&id);
     }
 }
 
@@ -272,6 +304,9 @@ impl fmt::Display for Granted {
             Granted::Table(privileges, name) => {
                 let words: Vec<&str> = privileges.iter().map(|one| kept::word(*one)).collect();
                 write!(f, "{} ON TABLE {name}", words.join(", "))
+            }
+            Granted::Connection(privileges, name) => {
+                write!(f, "{} ON CONNECTION {}", list(privileges), literal::name(name))
             }
             Granted::Database(name) => write!(f, "ALL ON DATABASE {}", literal::name(name)),
             Granted::Server(privileges) => write!(f, "{} ON *.*", list(privileges)),

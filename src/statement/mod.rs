@@ -16,6 +16,7 @@ use crate::sql::mode::SqlMode;
 use crate::sql::options::Secrets;
 use crate::sql::scan::{Mode, Scan, scan};
 
+pub mod alter_connection;
 pub mod alter_file_format;
 pub mod alter_stage;
 pub mod alter_user;
@@ -25,6 +26,7 @@ pub mod copy_files;
 pub mod copy_into;
 pub mod copy_into_location;
 pub mod copy_into_table;
+pub mod create_connection;
 pub mod create_database;
 pub mod create_file_format;
 pub mod create_role;
@@ -32,8 +34,10 @@ pub mod create_stage;
 pub mod create_table;
 pub mod create_user;
 pub mod create_view;
+pub mod describe_connection;
 pub mod describe_file_format;
 pub mod describe_stage;
+pub mod drop_connection;
 pub mod drop_database;
 pub mod drop_file_format;
 pub mod drop_role;
@@ -48,6 +52,7 @@ pub mod insert;
 pub mod kept;
 pub mod kill;
 pub mod list;
+pub mod named_connections;
 pub mod named_formats;
 pub mod ordinary;
 pub mod presign;
@@ -60,6 +65,7 @@ pub mod set;
 pub mod set_password;
 pub mod set_role;
 pub mod show;
+pub mod show_connections;
 pub mod show_create;
 pub mod show_create_file_format;
 pub mod show_create_stage;
@@ -77,6 +83,7 @@ pub mod transaction;
 pub mod use_database;
 pub mod variables;
 
+use alter_connection::AlterConnection;
 use alter_file_format::AlterFileFormat;
 use alter_stage::AlterStage;
 use alter_user::AlterUser;
@@ -84,6 +91,7 @@ use call_stage_put::{CallStagePut, Content};
 use copy_files::CopyFiles;
 use copy_into_location::CopyIntoLocation;
 use copy_into_table::CopyIntoTable;
+use create_connection::CreateConnection;
 use create_database::CreateDatabase;
 use create_file_format::CreateFileFormat;
 use create_role::CreateRole;
@@ -91,8 +99,10 @@ use create_stage::CreateStage;
 use create_table::{CreateTable, DropTable, TruncateTable};
 use create_user::CreateUser;
 use create_view::{CreateView, DropView};
+use describe_connection::DescribeConnection;
 use describe_file_format::DescribeFileFormat;
 use describe_stage::DescribeStage;
+use drop_connection::DropConnection;
 use drop_database::DropDatabase;
 use drop_file_format::DropFileFormat;
 use drop_role::DropRole;
@@ -113,6 +123,7 @@ use set::Set;
 use set_password::SetPassword;
 use set_role::SetRole;
 use show::Show;
+use show_connections::ShowConnections;
 use show_create::ShowCreate;
 use show_create_file_format::ShowCreateFileFormat;
 use show_create_stage::ShowCreateStage;
@@ -132,6 +143,16 @@ use use_database::UseDatabase;
 pub enum Statement {
     /// `ALTER STAGE`
     AlterStage(AlterStage),
+    /// `ALTER CONNECTION`
+    AlterConnection(AlterConnection),
+    /// `CREATE CONNECTION`
+    CreateConnection(CreateConnection),
+    /// `DESCRIBE CONNECTION`
+    DescribeConnection(DescribeConnection),
+    /// `DROP CONNECTION`
+    DropConnection(DropConnection),
+    /// `SHOW CONNECTIONS`
+    ShowConnections(ShowConnections),
     /// `ALTER FILE FORMAT`
     AlterFileFormat(AlterFileFormat),
     /// `CREATE FILE FORMAT`
@@ -254,6 +275,31 @@ pub struct Entry {
 pub const ENTRIES: &[Entry] = &[
     Entry { leads: alter_stage::LEADS, parse: alter_stage::parse, grammar: "alter_stage" },
     Entry {
+        leads: alter_connection::LEADS,
+        parse: alter_connection::parse,
+        grammar: "alter_connection",
+    },
+    Entry {
+        leads: create_connection::LEADS,
+        parse: create_connection::parse,
+        grammar: "create_connection",
+    },
+    Entry {
+        leads: describe_connection::LEADS,
+        parse: describe_connection::parse,
+        grammar: "describe_connection",
+    },
+    Entry {
+        leads: drop_connection::LEADS,
+        parse: drop_connection::parse,
+        grammar: "drop_connection",
+    },
+    Entry {
+        leads: show_connections::LEADS,
+        parse: show_connections::parse,
+        grammar: "show_connections",
+    },
+    Entry {
         leads: alter_file_format::LEADS,
         parse: alter_file_format::parse,
         grammar: "alter_file_format",
@@ -375,6 +421,9 @@ impl Statement {
             Statement::CopyIntoLocation(copy) => copy.columns(session).await?,
             Statement::CopyIntoTable(copy) => copy_into_table::columns(copy.mode),
             Statement::DescribeStage(_) | Statement::ShowStages(_) => show_stages::columns(),
+            Statement::DescribeConnection(_) | Statement::ShowConnections(_) => {
+                show_connections::columns()
+            }
             Statement::DescribeFileFormat(_) => describe_file_format::columns(),
             Statement::ShowCreateFileFormat(_) => show_create_file_format::columns(),
             Statement::ShowFileFormats(_) => show_file_formats::columns(),
@@ -396,6 +445,9 @@ impl Statement {
             Statement::ShowUsers(_) => show_users::columns(),
             Statement::Put(_) => return Err(Error::NotPreparable),
             Statement::AlterStage(_)
+            | Statement::AlterConnection(_)
+            | Statement::CreateConnection(_)
+            | Statement::DropConnection(_)
             | Statement::AlterFileFormat(_)
             | Statement::CreateFileFormat(_)
             | Statement::DropFileFormat(_)
@@ -434,6 +486,11 @@ impl Statement {
     ) -> Result<Outcome> {
         match self {
             Statement::AlterStage(statement) => statement.execute(session).await,
+            Statement::AlterConnection(statement) => statement.execute(session).await,
+            Statement::CreateConnection(statement) => statement.execute(session).await,
+            Statement::DescribeConnection(statement) => statement.execute(session).await,
+            Statement::DropConnection(statement) => statement.execute(session).await,
+            Statement::ShowConnections(statement) => statement.execute(session).await,
             Statement::AlterFileFormat(statement) => statement.execute(session).await,
             Statement::CreateFileFormat(statement) => statement.execute(session).await,
             Statement::DescribeFileFormat(statement) => statement.execute(session).await,
@@ -495,6 +552,9 @@ impl Statement {
         matches!(
             self,
             Statement::AlterStage(_)
+                | Statement::AlterConnection(_)
+                | Statement::CreateConnection(_)
+                | Statement::DropConnection(_)
                 | Statement::AlterFileFormat(_)
                 | Statement::CreateFileFormat(_)
                 | Statement::DropFileFormat(_)
@@ -532,6 +592,11 @@ impl Statement {
     pub fn kind(&self) -> &'static str {
         match self {
             Statement::AlterStage(_) => "alter_stage",
+            Statement::AlterConnection(_) => "alter_connection",
+            Statement::CreateConnection(_) => "create_connection",
+            Statement::DescribeConnection(_) => "describe_connection",
+            Statement::DropConnection(_) => "drop_connection",
+            Statement::ShowConnections(_) => "show_connections",
             Statement::AlterFileFormat(_) => "alter_file_format",
             Statement::CreateFileFormat(_) => "create_file_format",
             Statement::DescribeFileFormat(_) => "describe_file_format",
@@ -608,6 +673,11 @@ impl Statement {
     fn print(&self, secrets: Secrets) -> String {
         match self {
             Statement::AlterStage(statement) => statement.print(secrets),
+            Statement::AlterConnection(statement) => statement.print(secrets),
+            Statement::CreateConnection(statement) => statement.print(secrets),
+            Statement::DescribeConnection(statement) => statement.to_string(),
+            Statement::DropConnection(statement) => statement.to_string(),
+            Statement::ShowConnections(statement) => statement.to_string(),
             Statement::AlterFileFormat(statement) => statement.to_string(),
             Statement::CreateFileFormat(statement) => statement.to_string(),
             Statement::DescribeFileFormat(statement) => statement.to_string(),

@@ -221,7 +221,7 @@ pub async fn users(
 ) -> Result<Option<String>> {
     let rights = session.rights().await?;
     let (mut known, mut hidden) = (Vec::new(), false);
-    for listed in session.instance.stages.list(None).await? {
+    for listed in session.instance.stages.list_now().await? {
         let Listed::Stage(stage) = listed else { continue };
         match uses(&stage) {
             true if rights.sees(&stage.name.database, stage.id) => {

@@ -136,6 +136,14 @@ async fn all(session: &Session, grants: &Grants) -> Result<Vec<Granted>> {
         all.push(Granted::Stage(privileges.clone(), name));
     }
     all.extend(tables);
+    if !grants.connections.is_empty() {
+        let known = session.instance.stages.connections().read().await?;
+        // By name, as they are kept.
+        all.extend(known.names().filter_map(|(name, id)| {
+            let privileges = grants.connections.get(&id)?.clone();
+            Some(Granted::Connection(privileges, name.to_owned()))
+        }));
+    }
     all.extend(grants.roles.iter().cloned().map(Granted::Role));
     Ok(all)
 }

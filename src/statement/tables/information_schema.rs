@@ -112,6 +112,18 @@ pub(super) const TABLES: &[Table] = &[
         rows: columns,
     },
     Table {
+        name: "CONNECTIONS",
+        columns: &[
+            text("CONNECTION_NAME"),
+            text_or_null("STORAGE_TYPE"),
+            text_or_null("STORAGE_PARAMS"),
+            text_or_null("CREATOR"),
+            moment_or_null("CREATED"),
+            text("COMMENT"),
+        ],
+        rows: |world, _| world.connections.clone(),
+    },
+    Table {
         name: "ENGINES",
         columns: &[
             text("ENGINE"),

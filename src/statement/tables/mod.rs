@@ -28,7 +28,7 @@ use crate::session::Session;
 use crate::stage::Listed;
 use crate::stage::name::{StageName, StagePath};
 use crate::statement::named_formats::Seen;
-use crate::statement::{create_view, kept, list, named_formats};
+use crate::statement::{create_view, kept, list, named_formats, show_connections};
 
 /// More files of one stage than a query is to sort in memory.
 const MAX_FILES: usize = 1_000_000;
@@ -142,6 +142,8 @@ pub struct World {
     tables: Vec<(StageName, KeptTable)>,
     /// Named file formats, where a query asks for them.
     formats: Vec<Seen>,
+    /// Connections, where a query asks for them: rows of `SHOW CONNECTIONS`.
+    connections: Vec<Row>,
     processes: Vec<Shown>,
     /// Whether the one who asks may do everything.
     admin: bool,
@@ -189,6 +191,7 @@ impl World {
             views,
             tables,
             formats: Vec::new(),
+            connections: Vec::new(),
             stages: session.list_stages(None).await?,
             processes: session.processes().await?,
             admin: session.rights().await?.has(ServerPrivilege::Admin),
@@ -265,6 +268,9 @@ impl World {
         };
         if asks("FILE_FORMATS") {
             self.formats = named_formats::all(session, None).await?;
+        }
+        if asks("CONNECTIONS") {
+            self.connections = show_connections::rows(session).await?;
         }
         Ok(self)
     }
