@@ -148,6 +148,46 @@ fn what_was_allowed_is_looked_at_again() {
 }
 
 #[test]
+fn a_connection_leads_nowhere_that_a_stage_may_not_go() {
+    let web = Web::of_a_bucket();
+    let dir = directory();
+    let to = |endpoint: &str| {
+        format!(
+            "CREATE OR REPLACE CONNECTION c STORAGE_TYPE='s3' ENDPOINT_URL='{endpoint}' \
+             REGION='x' ACCESS_KEY_ID='k' SECRET_ACCESS_KEY='s'"
+        )
+    };
+    let stage = "CREATE OR REPLACE STAGE s URL='s3://b/' CONNECTION=(CONNECTION_NAME=c)";
+    let local = format!("http://localhost:{}", web.port);
+    {
+        let (mut server, mut client) = open_server(dir.path(), |_| {});
+        // An address is seen at once, a name when a stage is made or opened.
+        refused(&mut client, &to(&format!("http://127.0.0.1:{}", web.port)), PRIVATE);
+        refused(&mut client, &to("http://169.254.169.254"), NAMED);
+        done(&mut client, &to(&local));
+        refused(&mut client, stage, PRIVATE);
+        done(&mut client, &to("https://nowhere.invalid"));
+        done(&mut client, stage);
+        done(&mut client, &to(&local));
+        refused(&mut client, "LIST @s", PRIVATE);
+        let moved = "ALTER CONNECTION c SET ENDPOINT_URL='http://10.0.0.1' SECRET_ACCESS_KEY='s'";
+        refused(&mut client, moved, PRIVATE);
+        done(&mut client, "CREATE CONNECTION w STORAGE_TYPE='http' TOKEN='s'");
+        for url in [format!("{local}/"), format!("http://127.0.0.1:{}/", web.port)] {
+            let sql = format!("CREATE STAGE t URL='{url}' CONNECTION=(CONNECTION_NAME=w)");
+            refused(&mut client, &sql, PRIVATE);
+        }
+        server.stop();
+    }
+    assert_eq!(web.asked(), 0);
+    let (_server, mut client) = open_server(dir.path(), |config| {
+        config.external.allow_private_endpoints = Some(true);
+    });
+    done(&mut client, "LIST @s");
+    assert!(web.asked() > 0);
+}
+
+#[test]
 fn the_operator_allows_all_or_names_some() {
     let web = Web::of_a_bucket();
     let other = Web::of_a_bucket();
