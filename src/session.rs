@@ -320,7 +320,11 @@ impl Session {
 
     /// When a query has to be done: `max_execution_time`, in milliseconds, is for queries alone.
     fn time_limit(&self, statement: &Statement) -> Result<Option<tokio::time::Instant>> {
-        if !matches!(statement, Statement::Select(_) | Statement::Explain(_)) {
+        let is_query = matches!(
+            statement,
+            Statement::Select(_) | Statement::Explain(_) | Statement::CopyIntoLocation(_)
+        );
+        if !is_query {
             return Ok(None);
         }
         let Value::UInt(millis) = self.variables.get(self, None, "max_execution_time")? else {
@@ -588,6 +592,13 @@ impl Session {
             Area::Table { .. } => (files.describe(), BTreeMap::new()),
         };
         Ok((files, home, format))
+    }
+
+    /// The options of an area's `FILE_FORMAT`.
+    pub async fn format_at(&self, area: &Area) -> Result<BTreeMap<String, String>> {
+        let Area::Stage { database, name } = area else { return Ok(BTreeMap::new()) };
+        let name = QualifiedName { database: database.clone(), name: name.clone() };
+        Ok(self.stage(&self.stage_name(&name)?).await?.file_format.clone())
     }
 
     /// Creates a stage that ends with this connection.

@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("metrics", &[]),
     ("processes", &[]),
-    ("query", &["rows", "sql", "stage"]),
+    ("query", &["rows", "sql", "stage", "transfer"]),
     ("rows", &[]),
     ("schema", &["rows", "stage"]),
     (

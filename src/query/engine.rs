@@ -80,13 +80,7 @@ impl Engine {
     }
 
     pub(super) async fn run(&self, query: Query) -> Result<Answer> {
-        let only = match query.files.as_slice() {
-            [FileTable { location, entries, .. }] => match entries.as_slice() {
-                [entry] => Some((location.clone(), entry.path.clone())),
-                _ => None,
-            },
-            _ => None,
-        };
+        let only = only_file(&query);
         let Planned { state, plan, columns } = self.plan(query).await?;
         let batches = start(&state, physical(&state, plan).await?)?;
         Ok((columns, rows(threads()?, batches, only)))
@@ -157,7 +151,7 @@ impl Engine {
 
     /// What to compute, and what it answers. It is found out on the threads that compute, for what breaks
     /// there breaks nothing else.
-    async fn plan(&self, query: Query) -> Result<Planned> {
+    pub(super) async fn plan(&self, query: Query) -> Result<Planned> {
         let engine = self.clone();
         there(async move { engine.plan_here(query, None).await }).await
     }
@@ -249,8 +243,22 @@ impl Engine {
     }
 }
 
+/// The location and the path of the one file that a query reads, if it is one.
+pub(super) fn only_file(query: &Query) -> Option<(String, String)> {
+    match query.files.as_slice() {
+        [FileTable { location, entries, .. }] => match entries.as_slice() {
+            [entry] => Some((location.clone(), entry.path.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// How a plan is computed.
-async fn physical(state: &SessionState, plan: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+pub(super) async fn physical(
+    state: &SessionState,
+    plan: LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let state = state.clone();
     let planning = threads()?.spawn(async move { state.create_physical_plan(&plan).await });
     let plan = AbortOnDropHandle::new(planning).await.map_err(broken)?;
@@ -258,16 +266,20 @@ async fn physical(state: &SessionState, plan: LogicalPlan) -> Result<Arc<dyn Exe
 }
 
 /// Starts to compute.
-fn start(state: &SessionState, plan: Arc<dyn ExecutionPlan>) -> Result<SendableRecordBatchStream> {
+pub(super) fn start(
+    state: &SessionState,
+    plan: Arc<dyn ExecutionPlan>,
+) -> Result<SendableRecordBatchStream> {
     // What it spawns at once belongs to the threads that compute.
     let _guard = threads()?.enter();
     execute_stream(plan, state.task_ctx()).map_err(|error| fault::of(&error, None))
 }
 
-struct Planned {
-    state: SessionState,
-    plan: LogicalPlan,
-    columns: Vec<Column>,
+/// What to compute, and what it answers.
+pub(super) struct Planned {
+    pub(super) state: SessionState,
+    pub(super) plan: LogicalPlan,
+    pub(super) columns: Vec<Column>,
 }
 
 fn disk(dir: PathBuf, bytes: u64) -> DiskManagerBuilder {
@@ -303,7 +315,7 @@ async fn there<T: Send + 'static>(
     AbortOnDropHandle::new(threads()?.spawn(work)).await.map_err(broken)?
 }
 
-fn broken(error: tokio::task::JoinError) -> Error {
+pub(super) fn broken(error: tokio::task::JoinError) -> Error {
     Error::Internal { what: format!("a query broke off: {error}") }
 }
 

@@ -4,6 +4,8 @@
 //! - `engine`: from a query to rows.
 //! - `table`: the files of one location as a table; `unify`: one schema for many files.
 //! - `format`: how files are read.
+//! - `unload`: rows to files; `target`: where they go; `writing`: how files are written; `encode`, `csv`: rows to
+//!   bytes; `outbox`: files, all of them or none.
 //! - `coerce`: implicit conversions.
 //! - `functions`: what MySQL has and DataFusion has not.
 //! - `store`: the files as DataFusion reads them.
@@ -26,7 +28,11 @@
 #[cfg(feature = "query")]
 mod coerce;
 #[cfg(feature = "query")]
+mod csv;
+#[cfg(feature = "query")]
 mod delta;
+#[cfg(feature = "query")]
+mod encode;
 #[cfg(feature = "query")]
 mod engine;
 #[cfg(feature = "query")]
@@ -38,28 +44,38 @@ mod functions;
 #[cfg(feature = "query")]
 mod named;
 #[cfg(feature = "query")]
+mod outbox;
+#[cfg(feature = "query")]
 mod rewrite;
 #[cfg(feature = "query")]
 mod store;
 #[cfg(feature = "query")]
 mod table;
 #[cfg(feature = "query")]
+mod target;
+#[cfg(feature = "query")]
 mod unify;
 #[cfg(feature = "query")]
+mod unload;
+#[cfg(feature = "query")]
 mod values;
+#[cfg(feature = "query")]
+mod writing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use sqlparser::ast;
 use uuid::Uuid;
 
-use crate::config::Config;
+use crate::config::{Config, Transfer};
 use crate::error::Result;
 use crate::rows::declared::DeclaredColumn;
 use crate::rows::{Column, Row, RowStream};
 use crate::sql::dialect;
 use crate::stage::files::{Entry, Files};
+use crate::stage::name::StagePath;
 
 /// A query, with all that its names mean.
 #[derive(Clone)]
@@ -240,6 +256,72 @@ pub struct LoadError {
     pub column: Option<String>,
     /// What.
     pub why: String,
+/// A query whose rows are written to files.
+pub struct Unload {
+    /// What is asked.
+    pub query: Query,
+    /// What decides the directory of a row.
+    pub partition_by: Vec<PartitionBy>,
+    /// The way to the files.
+    pub files: Arc<Files>,
+    /// The path among them: a file's or a directory's.
+    pub path: StagePath,
+    /// The options of `FILE_FORMAT`: keys in upper case.
+    pub options: BTreeMap<String, String>,
+    /// Whether there is one file, where that is said.
+    pub single: Option<bool>,
+    /// Whether the path is that file's, where that is said.
+    pub use_raw_path: Option<bool>,
+    /// Whether text files begin with the names of the columns, where that is said.
+    pub header: Option<bool>,
+    /// Whether files of the same name are replaced.
+    pub overwrite: bool,
+    /// About how large a file becomes before another begins, where that is said.
+    pub max_file_size: Option<u64>,
+    /// What is in the names of files that get names of their own.
+    pub query_id: Option<Uuid>,
+    /// With which effort files are compressed.
+    pub transfer: Transfer,
+    /// How many rows are written so far.
+    pub rows: Arc<AtomicU64>,
+}
+
+/// What decides the directory of a row.
+pub struct PartitionBy {
+    /// The value.
+    pub expr: ast::Expr,
+    /// The directory is `name=value`; without a name the value is a path.
+    pub name: Option<String>,
+}
+
+impl PartitionBy {
+    /// By an expression and the name that it was given: a column has one by itself.
+    pub fn of(expr: ast::Expr, alias: Option<String>) -> PartitionBy {
+        let own =
+            if let ast::Expr::Identifier(column) = &expr { Some(&column.value) } else { None };
+        let name = alias.or_else(|| own.cloned());
+        PartitionBy { expr, name }
+    }
+
+    /// Whether it is the column of this name.
+    #[cfg(feature = "query")]
+    fn is_column(&self, name: &str) -> bool {
+        let ast::Expr::Identifier(column) = &self.expr else { return false };
+        column.value.eq_ignore_ascii_case(name)
+    }
+}
+
+/// A file that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unloaded {
+    /// Its path on the stage.
+    pub path: String,
+    /// Its bytes as they are stored.
+    pub size: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Its bytes before they were compressed.
+    pub plain: u64,
 }
 
 /// Columns, and rows as they come.
@@ -302,6 +384,9 @@ impl Engine {
     /// Loads files into a table: all in one commit.
     pub async fn load(&self, table: KeptTable, load: Load) -> Result<Vec<Loaded>> {
         self.inner.load(table, load).await
+    /// Writes what it answers to files. Whoever goes away before it is done leaves none.
+    pub async fn unload(&self, unload: Unload) -> Result<Vec<Unloaded>> {
+        self.inner.unload(unload).await
     }
 }
 
@@ -327,6 +412,12 @@ impl Engine {
     /// Refuses.
     pub async fn explain(&self, query: Query, _analyze: bool) -> Result<String> {
         drop(query);
+        std::future::ready(Err(absent())).await
+    }
+
+    /// Refuses.
+    pub async fn unload(&self, unload: Unload) -> Result<Vec<Unloaded>> {
+        drop(unload);
         std::future::ready(Err(absent())).await
     }
 }

@@ -78,9 +78,9 @@ impl Tables {
         } else if is("FROM") && self.part.query {
             self.part.from = true;
             self.next = true;
-        } else if is("INTO") && self.part.copies {
-            self.next = true;
-        } else if (is("JOIN") || is("STRAIGHT_JOIN")) && self.part.from {
+        } else if (is("INTO") && self.part.copies)
+            || ((is("JOIN") || is("STRAIGHT_JOIN")) && self.part.from)
+        {
             self.next = true;
         } else if ENDS.iter().any(|end| is(end)) && self.part.query {
             // Another join may follow a condition, but no other table by a comma.

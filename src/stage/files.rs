@@ -147,6 +147,14 @@ impl Files {
         Ok(())
     }
 
+    /// Work whose end a shutdown waits for, as for that of an upload.
+    pub fn until_done<T, W: Future<Output = T> + Send>(
+        &self,
+        work: W,
+    ) -> impl Future<Output = T> + Send + use<T, W> {
+        self.uploads.tasks.track_future(work)
+    }
+
     /// Such as `stage 'lake'`, for error texts.
     pub fn describe(&self) -> String {
         self.label.clone()

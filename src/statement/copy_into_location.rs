@@ -30,19 +30,25 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sqlparser::ast::Expr;
+use uuid::Uuid;
 
 use crate::access::people::StagePrivilege;
-use crate::error::{Error, Result};
-use crate::rows::{Column, Outcome, Type};
-use crate::session::{ClientFiles, Session};
+use crate::error::Result;
+use crate::query::{PartitionBy, Unload, Unloaded};
+use crate::rows::{Column, Outcome, Row, Type};
+use crate::session::{ClientFiles, Progress, Session};
 use crate::sql::cursor::{Cursor, Token};
 use crate::sql::literal;
 use crate::sql::location::Location;
 use crate::sql::name::QualifiedName;
 use crate::sql::options::{Options, Secrets};
+use crate::stage::Files;
 use crate::statement::ordinary::asks_only;
+use crate::statement::progress;
 use crate::statement::select::{Select, files};
 use crate::statement::{Statement, file_format};
 
@@ -249,14 +255,56 @@ impl CopyIntoLocation {
     pub async fn execute(
         &self,
         session: &mut Session,
-        _client: &mut dyn ClientFiles,
+        client: &mut dyn ClientFiles,
     ) -> Result<Outcome> {
-        let _files = session.files_at(&self.into.area, StagePrivilege::Write).await?;
+        let files = session.files_at(&self.into.area, StagePrivilege::Write).await?;
         if self.return_rows {
             return self.select()?.execute(session).await;
         }
-        self.options()?;
-        Err(Error::Unsupported { what: "COPY INTO a location".to_owned(), hint: None })
+        let unload = self.unload(files, session).await?;
+        let rows = Arc::clone(&unload.rows);
+        let how_far = || {
+            let rows = rows.load(Ordering::Relaxed);
+            Progress::of((0, 0), format!("unloading; {rows} rows done"))
+        };
+        let work = session.instance.engine.unload(unload);
+        let written = progress::tell(client, how_far, work).await?;
+        Ok(Outcome::rows(columns(self.detailed()), self.report(written)))
+    }
+
+    /// What the engine is to do.
+    async fn unload(&self, files: Arc<Files>, session: &Session) -> Result<Unload> {
+        let mut partition_by = Vec::new();
+        for Partition { expr, alias } in &self.partition_by {
+            let expr = files::folded(expr.clone(), session)?;
+            partition_by.push(PartitionBy::of(expr, alias.clone()));
+        }
+        Ok(Unload {
+            query: files::query(&self.select()?, session).await?,
+            partition_by,
+            files,
+            path: self.into.path.clone(),
+            options: self.options(session.format_at(&self.into.area).await?)?,
+            single: self.single,
+            use_raw_path: self.use_raw_path,
+            header: self.header,
+            overwrite: self.overwrite.unwrap_or(false),
+            max_file_size: self.max_file_size,
+            query_id: self.include_query_id.unwrap_or(true).then(Uuid::new_v4),
+            transfer: session.instance.config.transfer.clone(),
+            rows: Arc::default(),
+        })
+    }
+
+    /// A row a file, or one for all.
+    fn report(&self, written: Vec<Unloaded>) -> Vec<Row> {
+        if self.detailed() {
+            let row = |file: Unloaded| vec![file.path.into(), file.size.into(), file.rows.into()];
+            return written.into_iter().map(row).collect();
+        }
+        let sum = |of: fn(&Unloaded) -> u64| written.iter().map(of).sum::<u64>();
+        let (rows, plain, size) = (sum(|f| f.rows), sum(|f| f.plain), sum(|f| f.size));
+        vec![vec![rows.into(), plain.into(), size.into()]]
     }
 
     /// Whether there is a row a file.
@@ -273,10 +321,17 @@ impl CopyIntoLocation {
         }
     }
 
-    /// The checked `FILE_FORMAT`.
-    fn options(&self) -> Result<BTreeMap<String, String>> {
+    /// The checked `FILE_FORMAT`, above that of the stage.
+    fn options(&self, of_stage: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
         let pairs = self.file_format.as_ref().map(Options::pairs).unwrap_or_default();
-        file_format::check_pairs(pairs)
+        let own = file_format::check_pairs(pairs)?;
+        let mut options = match own.get("TYPE") {
+            // The stage's are for files of another type.
+            Some(ty) if of_stage.get("TYPE") != Some(ty) => BTreeMap::new(),
+            _ => of_stage,
+        };
+        options.extend(own);
+        Ok(options)
     }
 }
 

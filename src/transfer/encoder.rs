@@ -1,9 +1,11 @@
 //! Compression on the way, whichever kind.
 
+use async_compression::tokio::write::BzEncoder;
 use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
 
 use crate::config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::transfer::compression::Compression;
 use crate::transfer::gzip::Gzip;
 use crate::transfer::zstd::Zstd;
@@ -42,14 +44,16 @@ impl AutoCompress {
     pub fn encoder(self, transfer: &config::Transfer) -> Result<Option<Encoder>> {
         Ok(match self {
             AutoCompress::No => None,
-            AutoCompress::Gzip => Some(Encoder::Gzip(Gzip::new(transfer.gzip_level))),
-            AutoCompress::Zstd => Some(Encoder::Zstd(Zstd::new(transfer.zstd_level)?)),
+            AutoCompress::Gzip => Some(Encoder::gzip(transfer)),
+            AutoCompress::Zstd => Some(Encoder::zstd(transfer)?),
         })
     }
 }
 
 /// A compressed stream that grows.
 pub enum Encoder {
+    /// Bzip2, on one core.
+    Bzip2(Box<BzEncoder<Vec<u8>>>),
     /// Gzip.
     Gzip(Gzip),
     /// Zstandard.
@@ -57,9 +61,28 @@ pub enum Encoder {
 }
 
 impl Encoder {
+    /// A stream of gzip.
+    pub fn gzip(transfer: &config::Transfer) -> Encoder {
+        Encoder::Gzip(Gzip::new(transfer.gzip_level))
+    }
+
+    /// A frame of Zstandard.
+    pub fn zstd(transfer: &config::Transfer) -> Result<Encoder> {
+        Ok(Encoder::Zstd(Zstd::new(transfer.zstd_level)?))
+    }
+
+    /// A stream of bzip2.
+    pub fn bzip2() -> Encoder {
+        Encoder::Bzip2(Box::new(BzEncoder::new(Vec::new())))
+    }
+
     /// Takes bytes; gives what has come out by now, which may be nothing.
     pub async fn push(&mut self, bytes: Bytes) -> Result<Vec<Bytes>> {
         match self {
+            Encoder::Bzip2(bzip2) => {
+                bzip2.write_all(&bytes).await.map_err(|_| broken())?;
+                Ok(vec![std::mem::take(bzip2.get_mut()).into()])
+            }
             Encoder::Gzip(gzip) => gzip.push(bytes).await,
             Encoder::Zstd(zstd) => Ok(vec![zstd.push(bytes).await?]),
         }
@@ -68,8 +91,16 @@ impl Encoder {
     /// Ends the stream; gives the rest of it.
     pub async fn finish(self) -> Result<Vec<Bytes>> {
         match self {
+            Encoder::Bzip2(mut bzip2) => {
+                bzip2.shutdown().await.map_err(|_| broken())?;
+                Ok(vec![bzip2.into_inner().into()])
+            }
             Encoder::Gzip(gzip) => gzip.finish().await,
             Encoder::Zstd(zstd) => Ok(vec![zstd.finish().await?]),
         }
     }
+}
+
+fn broken() -> Error {
+    Error::Internal { what: "the bzip2 encoder failed".to_owned() }
 }

@@ -312,6 +312,14 @@ pub async fn query(select: &Select, session: &Session) -> Result<query::Query> {
     Ok(query::Query { ast, texts, spellings, files, rows, kept: tables_kept })
 }
 
+/// An expression with what it asks of the session.
+pub fn folded(mut expr: Expr, session: &Session) -> Result<Expr> {
+    match VisitMut::visit(&mut expr, &mut Folder { session }) {
+        ControlFlow::Continue(()) => Ok(expr),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
 /// The views that a query names.
 fn views_in(
     query: &Query,
