@@ -60,6 +60,11 @@ pub trait ClientFiles: Send {
     /// Says how far the statement is, to a client that can show it. Costs no time, and is lost
     /// where it would be out of place: between a request and the end of its file.
     fn report(&mut self, _progress: &Progress) {}
+
+    /// Whether the client is still there, as far as can be seen without waiting.
+    fn is_there(&mut self) -> bool {
+        true
+    }
 }
 
 /// How far a statement is.

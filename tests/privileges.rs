@@ -228,6 +228,12 @@ const CASES: &[Case] = &[
         "COPY INTO @pond FROM lake VALIDATION_MODE = RETURN_ROWS",
         &[Need::On(Write, "pond"), READ],
     ),
+    #[cfg(feature = "query")]
+    Case("COPY INTO @pond/x.csv FROM @lake/a.csv", &[Need::On(Write, "pond"), READ]),
+    #[cfg(feature = "query")]
+    Case("COPY INTO @pond/x/ FROM (SELECT * FROM books)", &[Need::On(Write, "pond"), READ]),
+    #[cfg(feature = "query")]
+    Case("COPY INTO @sales.%orders FROM @lake/a.csv", &[Need::Table("sales"), READ]),
     Case("CALL STAGE_PUT('@lake/put.csv', 'x')", &[WRITE]),
     Case("CREATE DATABASE more", &[Need::Admin]),
     Case("CREATE STAGE fresh", &[Need::StagesIn("default")]),

@@ -128,7 +128,7 @@ fn texts_come_back_whatever_is_in_them() {
         ("g.csv", "FIELD_DELIMITER = ';' QUOTE = ''''"),
         ("h.csv", "ESCAPE = '\\\\'"),
         ("i.csv", "RECORD_DELIMITER = '\\r\\n'"),
-        ("j.csv", "FIELD_DELIMITER = '\\t' RECORD_DELIMITER = '|'"),
+        ("j.csv", "FIELD_DELIMITER = '\\t'"),
     ] {
         let format = match options {
             "" => String::new(),
@@ -156,7 +156,7 @@ fn files_are_split_and_none_is_lost() {
     for (format, most) in [
         ("TYPE = CSV COMPRESSION = NONE", 200_000),
         ("TYPE = PARQUET COMPRESSION = NONE", 300_000),
-        ("TYPE = NDJSON COMPRESSION = GZIP", 100_000),
+        ("TYPE = NDJSON COMPRESSION = GZIP", 50_000),
     ] {
         let from = format!("FROM (SELECT * FROM ({MANY}) x WHERE n < 50000)");
         let sql = format!(

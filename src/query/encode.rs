@@ -9,8 +9,8 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::ipc::CompressionType;
 use datafusion::arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use datafusion::arrow::ipc::{CompressionType, MetadataVersion};
 use datafusion::arrow::json::LineDelimitedWriter;
 use datafusion::arrow::json::writer::WriterBuilder as JsonBuilder;
 use datafusion::arrow_avro::writer::{AvroWriter, WriterBuilder as AvroBuilder};
@@ -186,7 +186,9 @@ impl Encoder {
 }
 
 fn ipc(compression: Option<CompressionType>) -> Result<IpcWriteOptions> {
-    let options = IpcWriteOptions::default().try_with_compression(compression);
+    // DataFusion's reader finds the schema behind eight bytes alone, which is the alignment that is asked for.
+    let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5);
+    let options = options.and_then(|options| options.try_with_compression(compression));
     options.map_err(|error| failed(&error))
 }
 

@@ -38,6 +38,10 @@ impl<S: Stream> ClientFiles for Client<S> {
             self.0.aside(|out| reply::put_progress(out, progress));
         }
     }
+
+    fn is_there(&mut self) -> bool {
+        self.0.is_there()
+    }
 }
 
 impl<S: Stream> Client<S> {

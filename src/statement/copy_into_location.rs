@@ -268,7 +268,7 @@ impl CopyIntoLocation {
             Progress::of((0, 0), format!("unloading; {rows} rows done"))
         };
         let work = session.instance.engine.unload(unload);
-        let written = progress::tell(client, how_far, work).await?;
+        let written = progress::tell_while_there(client, how_far, work).await?;
         Ok(Outcome::rows(columns(self.detailed()), self.report(written)))
     }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::error::{Error, Result};
 use crate::session::{ClientFiles, Progress};
 
 /// How long a statement runs before the client hears of it, and between two reports. MariaDB waits
@@ -21,6 +22,22 @@ pub async fn tell<T>(
         match tokio::time::timeout(EVERY, &mut work).await {
             Ok(done) => return done,
             Err(_) => client.report(&how_far()),
+        }
+    }
+}
+
+/// The same, while the client is there: work that is answered at its end has nobody to stop it otherwise.
+pub async fn tell_while_there<T>(
+    client: &mut dyn ClientFiles,
+    how_far: impl Fn() -> Progress,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        match tokio::time::timeout(EVERY, &mut work).await {
+            Ok(done) => return done,
+            Err(_) if client.is_there() => client.report(&how_far()),
+            Err(_) => return Err(Error::Disconnected { during: "a statement" }),
         }
     }
 }

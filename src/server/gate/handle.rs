@@ -26,6 +26,9 @@ use crate::tls::Cipher;
 /// How long a client is given to read an ERR before its connection is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// How much of what a client sends is read before it is time for it.
+const READ_AHEAD: usize = 8 * 1024;
+
 /// A handle to a [`Gate`].
 pub(in crate::server) struct GateHandle<S>(pub(super) Arc<Mutex<Gate<S>>>);
 
@@ -163,6 +166,22 @@ impl<S: Stream> GateHandle<S> {
         gate.packet(fill);
         // A failure of the socket is told to whoever uses it next.
         let _ = gate.poll_flush(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// Whether the client is still there. What it has sent meanwhile is kept for later; once that is much, it is
+    /// there for all that can be seen.
+    pub(in crate::server) fn is_there(&self) -> bool {
+        let gate = &mut *self.0.lock();
+        if gate.inbound.uploading() || gate.inbound.buffer.len() >= READ_AHEAD {
+            return true;
+        }
+        let room = gate.inbound.room_for(1);
+        let mut cx = Context::from_waker(Waker::noop());
+        match poll_read_buf(Pin::new(&mut gate.stream), &mut cx, room) {
+            Poll::Ready(Ok(bytes)) => bytes > 0,
+            Poll::Ready(Err(_)) => false,
+            Poll::Pending => true,
+        }
     }
 
     /// Asks the client for a file. Source: "Protocol::LOCAL_INFILE_Request".
