@@ -6,7 +6,8 @@
 //! - `> SQL` runs a statement; `!> SQL` must fail; `c2: > SQL` on a second connection.
 //! - `c2: connect client=pymysql user=root password=x files=off` connects first, in another way.
 //! - `c2: close`, `restart`
-//! - `file /tmp/a.csv "content"`, `file /tmp/big size=1000`: what the client has.
+//! - `file /tmp/a.csv "content"`, `file /tmp/big size=1000`, `file /tmp/b "line\n" "end" repeat=9`: what the
+//!   client has.
 //! - `disk "a.csv" "content"`: a file that client and server both see, as `$DISK/a.csv` in SQL
 //! - `prepare "SQL"`, `execute "SQL" value ...`
 //! - `http PUT /path header=value ... file:a.csv="content"`
@@ -74,8 +75,15 @@ fn is_given(variable: &str) -> bool {
 }
 
 /// Scripts of what only a server with the feature `query` can do.
-const QUERIES: &[&str] =
-    &["copy_into_location", "copy_into_table", "create_table", "create_view", "select_files"];
+const QUERIES: &[&str] = &[
+    "copy_into_location",
+    "copy_into_table",
+    "create_table",
+    "create_view",
+    "select_errors",
+    "select_files",
+    "select_options",
+];
 
 /// Scripts of what needs a storage with credentials.
 const WITH_CREDENTIALS: &[&str] = &["connection_s3"];
@@ -364,7 +372,10 @@ impl Runner for Script {
                     (Some(size), _) => vec![b'x'; size.parse()?],
                     (None, Some(hex)) => unhex(hex)?,
                     (None, None) => {
-                        args.next_pos().map(|text| text.as_bytes().to_vec()).unwrap_or_default()
+                        let times = args.take_key("repeat").map_or(Ok(1), |times| times.parse())?;
+                        let mut text = args.next_pos().unwrap_or_default().repeat(times);
+                        text.push_str(args.next_pos().unwrap_or_default());
+                        text.into_bytes()
                     }
                 };
                 self.files.lock().map_err(|_| "poisoned")?.insert(path, content);

@@ -907,6 +907,62 @@ async fn a_file_that_has_changed_is_not_read_as_the_old_one() {
     .await;
 }
 
+/// One that changes while it is read, in its place, is not one version any more.
+#[tokio::test]
+async fn a_file_that_changes_in_its_place_is_not_read_to_its_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let local = Stages::open(&config(dir.path())).await.expect("opened");
+    let files = local.open_files(&internal("local")).await.expect("opened");
+    put(&files, "a.csv", &"old text\n".repeat(1 << 18)).await;
+    let seen = files.stat(&path("a.csv")).await.expect("asked").expect("there");
+    let size = seen.size;
+    let mut blocks = files.read_version(&path("a.csv"), 0..size, &seen).await.expect("opened");
+    blocks.next().await.expect("a block").expect("read");
+    let found = files_below(dir.path()).into_iter().find(|path| path.ends_with("a.csv"));
+    let found = dir.path().join(found.expect("the file"));
+    std::fs::write(found, "new text\n".repeat(1 << 18)).expect("written");
+    let error = blocks.try_collect::<Vec<Bytes>>().await.expect_err("changed");
+    assert!(matches!(error, Error::FileChanged { .. }), "{error:?}");
+}
+
+/// A whole query of a file that is another one since it was listed.
+#[cfg(feature = "query")]
+#[tokio::test]
+async fn a_query_of_a_file_that_has_changed_fails() {
+    use stagewire::query::{Engine, FileTable, Query};
+    let data = tempfile::tempdir().expect("a directory");
+    let config = config(data.path());
+    let engine = Arc::new(Engine::new(&config).expect("an engine"));
+    everywhere(|files| {
+        let engine = engine.clone();
+        async move {
+            put(&files, "a.csv", "1,x\n2,y\n").await;
+            let mut listed = files.list(&StagePath::root());
+            let seen = listed.next().await.expect("a file").expect("listed");
+            let table = || FileTable {
+                name: FileTable::name_of(0),
+                location: "@s/a.csv".to_owned(),
+                home: "s".to_owned(),
+                files: files.clone(),
+                entries: vec![seen.clone()],
+                options: BTreeMap::new(),
+            };
+            let query = async || {
+                let (_, rows) = engine.run(Query::of_all(table()).expect("a query")).await?;
+                rows.try_collect::<Vec<_>>().await
+            };
+            assert_eq!(query().await.expect("two rows").len(), 2);
+            put_as(&files, "a.csv", "1,x\n2,y\n3,z\n", true).await;
+            let error = query().await.expect_err("changed");
+            assert!(
+                matches!(&error, Error::FileChanged { path, .. } if path == "a.csv"),
+                "{error:?}"
+            );
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_prefix_is_a_text_and_the_order_is_that_of_bytes() {
     everywhere(|files| async move {

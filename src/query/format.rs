@@ -6,17 +6,13 @@ use std::sync::Arc;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
 use datafusion::datasource::file_format::avro::AvroFormat;
-use datafusion::datasource::file_format::csv::CsvFormat;
-use datafusion::datasource::file_format::file_compression_type::FileCompressionType;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 
-use datafusion::common::Result as PlanResult;
+use encoding_rs::{Encoding, UTF_8};
 
+use super::text::{Convert, Dialect, How, Shape};
 use crate::error::{Error, Result};
-
-/// How many rows of a file without types tell what they are.
-const SAMPLE_ROWS: usize = 10_000;
+use crate::sql::{date_format, options};
 
 /// A kind of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +46,8 @@ pub(super) struct Reading {
     pub(super) compression: Compression,
     /// Whether the first line of each file has the names of the columns.
     pub(super) named: bool,
+    /// Whether each row of a text is a line of its own.
+    pub(super) by_line: bool,
     options: Arc<BTreeMap<String, String>>,
 }
 
@@ -75,7 +73,7 @@ impl Kind {
     }
 
     /// By the end of a file's name.
-    pub(super) fn of_name(name: &str) -> Option<Kind> {
+    fn of_name(name: &str) -> Option<Kind> {
         let (_, ending) = name.rsplit_once('.')?;
         Some(match ending.to_ascii_lowercase().as_str() {
             "arrow" | "arrows" | "feather" | "ipc" => Kind::Arrow,
@@ -102,7 +100,7 @@ impl Kind {
 
 impl Compression {
     /// By the end of a file's name: the compression, and the name without that end.
-    pub(super) fn of_name(name: &str) -> (Compression, &str) {
+    fn of_name(name: &str) -> (Compression, &str) {
         let endings = [
             (".gz", Compression::Gzip),
             (".bz2", Compression::Bzip2),
@@ -136,40 +134,51 @@ impl Compression {
             }
         })
     }
-
-    fn of_datafusion(self) -> FileCompressionType {
-        match self {
-            Compression::None => FileCompressionType::UNCOMPRESSED,
-            Compression::Gzip => FileCompressionType::GZIP,
-            Compression::Bzip2 => FileCompressionType::BZIP2,
-            Compression::Xz => FileCompressionType::XZ,
-            Compression::Zstd => FileCompressionType::ZSTD,
-        }
-    }
 }
 
 /// Options that say how a file is read, and those that say how one is written.
 const KNOWN: &[&str] = &[
+    "ALLOW_DUPLICATE",
+    "BINARY_FORMAT",
     "COMPRESSION",
+    "DATE_FORMAT",
+    "EMPTY_FIELD_AS",
+    "EMPTY_FIELD_AS_NULL",
+    "ENCODING",
     "ERROR_ON_COLUMN_COUNT_MISMATCH",
     "ESCAPE",
     "FIELD_DELIMITER",
     "FIELD_OPTIONALLY_ENCLOSED_BY",
     "FILE_EXTENSION",
+    "IGNORE_UTF8_ERRORS",
     "MULTI_LINE",
+    "NULL_DISPLAY",
+    "NULL_IF",
     "OUTPUT_HEADER",
     "PARSE_HEADER",
     "QUOTE",
     "RECORD_DELIMITER",
+    "REPLACE_INVALID_CHARACTERS",
+    "SKIP_BLANK_LINES",
     "SKIP_HEADER",
     "SNAPPY_COMPRESSION",
     "STRIP_OUTER_ARRAY",
+    "TIMESTAMP_FORMAT",
+    "TIME_FORMAT",
+    "TRIM_SPACE",
     "TYPE",
 ];
+
+/// What stands for `NULL` unless `NULL_IF` says otherwise: Snowflake, Databend and `LOAD DATA` agree on it.
+const USUAL_NULL: &str = "\\N";
 
 /// Fails for an option that would be passed over, unless it says what holds anyway.
 fn check(options: &BTreeMap<String, String>) -> Result<()> {
     let unknown = options.iter().find(|(key, value)| {
+        // The reader of CSV passes over a mark by itself.
+        if *key == "SKIP_BYTE_ORDER_MARK" {
+            return *value == "FALSE";
+        }
         let usual = ["AUTO", "FALSE", "NONE"].iter().any(|usual| value.eq_ignore_ascii_case(usual));
         !KNOWN.contains(&key.as_str()) && !usual
     });
@@ -179,6 +188,14 @@ fn check(options: &BTreeMap<String, String>) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// A reader.
+pub(super) enum Reader {
+    /// DataFusion's.
+    Format(Arc<dyn FileFormat>),
+    /// Ours, of text.
+    Text(How, Shape),
 }
 
 impl Reading {
@@ -198,109 +215,139 @@ impl Reading {
             false => Compression::None,
         };
         let named = kind.is_positional() && get("PARSE_HEADER") == Some("TRUE");
-        Ok(Reading { kind, compression, named, options: options.clone() })
+        Ok(Reading { kind, compression, named, by_line: true, options: options.clone() })
     }
 
-    /// The same for files with an object a line.
-    pub(super) fn by_line(self) -> Reading {
-        Reading { kind: Kind::Ndjson, ..self }
+    /// What reads it.
+    pub(super) fn reader(&self) -> Result<Reader> {
+        let shape = match self.kind {
+            Kind::Arrow => return Ok(Reader::Format(Arc::new(ArrowFormat))),
+            Kind::Avro => return Ok(Reader::Format(Arc::new(AvroFormat))),
+            Kind::Parquet => return Ok(Reader::Format(Arc::new(ParquetFormat::default()))),
+            Kind::Csv => Shape::Csv(self.dialect(b',')?),
+            Kind::Tsv => Shape::Csv(self.dialect(b'\t')?),
+            Kind::Json | Kind::Ndjson => Shape::Json,
+        };
+        Ok(Reader::Text(self.how()?, shape))
     }
 
-    /// Whether a file is one text, line by line, with which rows are read one by one.
-    pub(super) fn is_lines(&self) -> bool {
-        matches!(self.kind, Kind::Csv | Kind::Tsv | Kind::Ndjson)
+    /// Whether a file may be cut at the ends of lines.
+    pub(super) fn may_be_cut(&self) -> bool {
+        // A line's end in quotes is part of the value.
+        self.by_line && (!self.kind.is_positional() || self.get("MULTI_LINE") == Some("FALSE"))
     }
 
-    /// What a file is when it is not compressed.
-    pub(super) fn unpacked(
-        &self,
-        file: impl std::io::Read + Send + 'static,
-    ) -> PlanResult<Box<dyn std::io::Read + Send>> {
-        self.compression.of_datafusion().convert_read(file)
-    }
-
-    /// A reader of CSV that gives rows one by one, also those that are too long or too short.
-    pub(super) fn rows<R: std::io::Read>(&self, file: R) -> Result<csv::Reader<R>> {
-        let byte = |key: &str| self.byte(key);
-        let quote = byte("FIELD_OPTIONALLY_ENCLOSED_BY")?.or(byte("QUOTE")?);
-        let usual = if self.kind == Kind::Tsv { b'\t' } else { b',' };
-        let mut builder = csv::ReaderBuilder::new();
-        builder
-            .has_headers(false)
-            .flexible(true)
-            .delimiter(byte("FIELD_DELIMITER")?.unwrap_or(usual))
-            .quote(quote.unwrap_or(b'"'))
-            .escape(byte("ESCAPE")?);
-        if let Some(end) = self.terminator()? {
-            builder.terminator(csv::Terminator::Any(end));
+    fn how(&self) -> Result<How> {
+        let skip = self.get("SKIP_HEADER").filter(|_| self.kind.is_positional());
+        let skip = skip.map_or(Ok(0), str::parse::<u64>).map_err(|_| Error::BadValue {
+            option: "SKIP_HEADER".to_owned(),
+            value: skip.unwrap_or_default().to_owned(),
+            expected: "a number of lines".to_owned(),
+        })?;
+        if skip > 0 && self.named {
+            return Err(Error::Unsupported {
+                what: "PARSE_HEADER together with SKIP_HEADER".to_owned(),
+                hint: Some("the names stand in the first line: SKIP_HEADER => 0".to_owned()),
+            });
         }
-        Ok(builder.from_reader(file))
-    }
-
-    /// How many rows at the beginning are none.
-    pub(super) fn skipped_rows(&self) -> Result<u64> {
-        match self.get("SKIP_HEADER") {
-            None => Ok(0),
-            Some(count) => count.parse().map_err(|_| Error::BadValue {
-                option: "SKIP_HEADER".to_owned(),
-                value: count.to_owned(),
-                expected: "a number".to_owned(),
-            }),
-        }
-    }
-
-    /// Whether rows may have more or fewer fields than there are columns.
-    pub(super) fn is_ragged(&self) -> bool {
-        self.get("ERROR_ON_COLUMN_COUNT_MISMATCH") == Some("FALSE")
-    }
-
-    /// DataFusion's reader.
-    pub(super) fn format(&self) -> Result<Arc<dyn FileFormat>> {
-        Ok(match self.kind {
-            Kind::Arrow => Arc::new(ArrowFormat),
-            Kind::Avro => Arc::new(AvroFormat),
-            Kind::Csv => Arc::new(self.csv(b',')?),
-            Kind::Tsv => Arc::new(self.csv(b'\t')?),
-            Kind::Json | Kind::Ndjson => Arc::new(
-                JsonFormat::default()
-                    .with_schema_infer_max_rec(SAMPLE_ROWS)
-                    .with_newline_delimited(self.kind == Kind::Ndjson)
-                    .with_file_compression_type(self.compression.of_datafusion()),
-            ),
-            Kind::Parquet => Arc::new(ParquetFormat::default()),
+        Ok(How {
+            compression: self.compression,
+            encoding: self.encoding()?,
+            lossy: self.is_set("REPLACE_INVALID_CHARACTERS") || self.is_set("IGNORE_UTF8_ERRORS"),
+            skip,
         })
     }
 
-    fn csv(&self, delimiter: u8) -> Result<CsvFormat> {
-        let byte = |key: &str| self.byte(key);
-        let quote = byte("FIELD_OPTIONALLY_ENCLOSED_BY")?.or(byte("QUOTE")?);
-        let format = CsvFormat::default()
-            .with_schema_infer_max_rec(SAMPLE_ROWS)
-            .with_has_header(self.named || self.skips_a_line()?)
-            .with_delimiter(byte("FIELD_DELIMITER")?.unwrap_or(delimiter))
-            .with_quote(quote.unwrap_or(b'"'))
-            .with_escape(byte("ESCAPE")?)
-            .with_terminator(self.terminator()?)
-            // A line's end in quotes is part of the value, so no file can be cut at lines.
-            .with_newlines_in_values(self.get("MULTI_LINE") != Some("FALSE"))
-            .with_truncated_rows(self.get("ERROR_ON_COLUMN_COUNT_MISMATCH") == Some("FALSE"))
-            .with_file_compression_type(self.compression.of_datafusion());
-        Ok(format)
+    /// Snowflake writes the names without the signs that others have in them.
+    fn encoding(&self) -> Result<&'static Encoding> {
+        let Some(name) = self.get("ENCODING") else { return Ok(UTF_8) };
+        let plain = |name: &str| -> String {
+            name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_uppercase()
+        };
+        let label = match plain(name).as_str() {
+            "AUTO" | "UTF8" => return Ok(UTF_8),
+            "EUCJP" => "euc-jp".to_owned(),
+            "EUCKR" => "euc-kr".to_owned(),
+            "KOI8R" => "koi8-r".to_owned(),
+            "SHIFTJIS" => "shift_jis".to_owned(),
+            "UTF16BE" => "utf-16be".to_owned(),
+            "UTF16" | "UTF16LE" => "utf-16le".to_owned(),
+            other => match other.strip_prefix("WINDOWS") {
+                Some(page) => format!("windows-{page}"),
+                None => other.to_lowercase(),
+            },
+        };
+        Encoding::for_label(label.as_bytes()).ok_or_else(|| Error::BadValue {
+            option: "ENCODING".to_owned(),
+            value: name.to_owned(),
+            expected: "UTF8, UTF16LE, UTF16BE, ISO88591, WINDOWS1252, SHIFTJIS, GB18030 ..."
+                .to_owned(),
+        })
+    }
+
+    fn dialect(&self, delimiter: u8) -> Result<Dialect> {
+        let quote = match self.get("FIELD_OPTIONALLY_ENCLOSED_BY").or(self.get("QUOTE")) {
+            Some(none) if none.eq_ignore_ascii_case("NONE") => super::text::NO_QUOTE,
+            _ => {
+                let enclosed = self.byte("FIELD_OPTIONALLY_ENCLOSED_BY")?;
+                enclosed.or(self.byte("QUOTE")?).unwrap_or(b'"')
+            }
+        };
+        Ok(Dialect {
+            quote,
+            escape: self.byte("ESCAPE")?,
+            terminator: self.terminator()?,
+            named: self.named,
+            may_be_short: self.get("ERROR_ON_COLUMN_COUNT_MISMATCH") == Some("FALSE"),
+            convert: self.convert()?,
+            ..Dialect::of_delimiter(self.byte("FIELD_DELIMITER")?.unwrap_or(delimiter))
+        })
+    }
+
+    fn convert(&self) -> Result<Convert> {
+        let nulls = match self.get("NULL_IF").or(self.get("NULL_DISPLAY")) {
+            Some(texts) => options::texts(texts)?,
+            None => vec![USUAL_NULL.to_owned()],
+        };
+        let empty = match self.get("EMPTY_FIELD_AS").map(str::to_uppercase).as_deref() {
+            Some("STRING") => true,
+            Some("NULL") => false,
+            None => self.get("EMPTY_FIELD_AS_NULL") == Some("FALSE"),
+            Some(other) => {
+                return Err(Error::Unsupported {
+                    what: format!("EMPTY_FIELD_AS = {other} in a query"),
+                    hint: Some("NULL and STRING can be done".to_owned()),
+                });
+            }
+        };
+        Ok(Convert {
+            trim: self.is_set("TRIM_SPACE"),
+            nulls,
+            empty_is_text: empty,
+            dates: self.form("DATE_FORMAT")?,
+            times: self.form("TIME_FORMAT")?,
+            moments: self.form("TIMESTAMP_FORMAT")?,
+        })
+    }
+
+    /// A form of dates, in the letters of `DATE_FORMAT`.
+    fn form(&self, key: &str) -> Result<Option<String>> {
+        let Some(form) = self.get(key).filter(|form| !form.eq_ignore_ascii_case("AUTO")) else {
+            return Ok(None);
+        };
+        date_format::of_snowflake(form).map(Some).ok_or_else(|| Error::BadValue {
+            option: key.to_owned(),
+            value: form.to_owned(),
+            expected: "a form as 'DD.MM.YYYY HH24:MI:SS' or '%d.%m.%Y %H:%i:%s'".to_owned(),
+        })
     }
 
     fn get(&self, key: &str) -> Option<&str> {
         self.options.get(key).map(String::as_str)
     }
 
-    fn skips_a_line(&self) -> Result<bool> {
-        match self.get("SKIP_HEADER").unwrap_or("0") {
-            "0" => Ok(false),
-            "1" => Ok(true),
-            more => Err(Error::Unsupported {
-                what: format!("SKIP_HEADER = {more} in a query"),
-                hint: Some("0 and 1 can be done".to_owned()),
-            }),
-        }
+    fn is_set(&self, key: &str) -> bool {
+        self.get(key) == Some("TRUE")
     }
 
     fn terminator(&self) -> Result<Option<u8>> {
@@ -357,15 +404,22 @@ mod tests {
     #[test]
     fn csv_options_are_checked() {
         let refused = |options: &[(&str, &str)]| {
-            reading("x.csv", options).and_then(|reading| reading.format().map(drop)).is_err()
+            reading("x.csv", options).and_then(|reading| reading.reader().map(drop)).is_err()
         };
         assert!(refused(&[("FIELD_DELIMITER", "||")]));
-        assert!(refused(&[("SKIP_HEADER", "2")]));
+        assert!(refused(&[("SKIP_HEADER", "2"), ("PARSE_HEADER", "TRUE")]));
+        assert!(refused(&[("ENCODING", "KLINGON")]));
+        assert!(refused(&[("EMPTY_FIELD_AS", "FIELD_DEFAULT")]));
         assert!(refused(&[("COMPRESSION", "LZO")]));
         assert!(!refused(&[("FIELD_DELIMITER", "|"), ("SKIP_HEADER", "1"), ("QUOTE", "'")]));
         // What is not understood is not passed over.
-        assert!(refused(&[("NULL_IF", "x")]));
-        assert!(refused(&[("DATE_FORMAT", "%d.%m.%Y")]));
+        assert!(refused(&[("MISSING_FIELD_AS", "x")]));
+        assert!(refused(&[("DATE_FORMAT", "DD.MM.YYYY TZH")]));
+        for fine in
+            [("NULL_IF", "('a', 'b')"), ("DATE_FORMAT", "DD.MM.YYYY"), ("ENCODING", "ISO-8859-1")]
+        {
+            assert!(!refused(&[fine]), "{fine:?}");
+        }
         assert!(!refused(&[("DATE_FORMAT", "AUTO"), ("TRIM_SPACE", "FALSE")]));
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! - `engine`: from a query to rows.
 //! - `table`: the files of one location as a table; `unify`: one schema for many files.
-//! - `format`: how files are read.
+//! - `format`: how files are read; `text`: CSV and JSON.
 //! - `unload`: rows to files; `target`: where they go; `writing`: how files are written; `encode`, `csv`: rows to
 //!   bytes; `outbox`: files, all of them or none.
 //! - `coerce`: implicit conversions.
@@ -53,6 +53,7 @@ mod store;
 mod table;
 #[cfg(feature = "query")]
 mod target;
+mod text;
 #[cfg(feature = "query")]
 mod unify;
 #[cfg(feature = "query")]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result};
@@ -13,10 +14,17 @@ use datafusion::datasource::physical_plan::{
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalSortExpr};
+use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, PhysicalExpr};
+use datafusion::physical_plan::{
+    DisplayFormatType, ExecutionPlan, PhysicalExpr, SortOrderPushdownResult,
+};
+use datafusion_datasource::morsel::{
+    Morsel, MorselPlan, MorselPlanner, Morselizer, PendingMorselPlanner,
+};
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use object_store::ObjectStore;
 
 use super::fault;
@@ -63,6 +71,21 @@ impl FileSource for Named {
         Ok(Arc::new(Opener { inner, store, location }))
     }
 
+    fn create_morselizer(
+        &self,
+        object_store: Arc<dyn ObjectStore>,
+        base_config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Box<dyn Morselizer>> {
+        let inner = self.inner.create_morselizer(object_store, base_config, partition)?;
+        let (store, location) = (self.store.clone(), self.location.clone());
+        Ok(Box::new(Files { inner, store, location }))
+    }
+
+    fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
+        self.inner.reorder_files(files)
+    }
+
     fn table_schema(&self) -> &TableSchema {
         self.inner.table_schema()
     }
@@ -98,13 +121,20 @@ impl FileSource for Named {
     fn try_pushdown_filters(
         &self,
         filters: Vec<Arc<dyn PhysicalExpr>>,
-        _config: &ConfigOptions,
+        config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
-        // None of the formats that are read so can use one.
-        Ok(FilterPushdownPropagation::with_parent_pushdown_result(vec![
-            PushedDown::No;
-            filters.len()
-        ]))
+        let mut pushed = self.inner.try_pushdown_filters(filters, config)?;
+        pushed.updated_node = pushed.updated_node.map(|inner| self.around(inner));
+        Ok(pushed)
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+        properties: &EquivalenceProperties,
+    ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
+        let pushed = self.inner.try_pushdown_sort(order, properties)?;
+        Ok(pushed.map(|inner| self.around(inner)))
     }
 
     fn try_pushdown_projection(
@@ -123,6 +153,33 @@ impl FileSource for Named {
     }
 }
 
+/// Whose file is read.
+#[derive(Debug, Clone)]
+struct Whose {
+    location: Arc<str>,
+    path: Arc<str>,
+}
+
+impl Whose {
+    fn of(store: &Store, location: &Arc<str>, file: &PartitionedFile) -> Whose {
+        let path = store.path_of(file.path()).unwrap_or_default();
+        Whose { location: location.clone(), path: path.into() }
+    }
+
+    fn named(&self, error: &DataFusionError) -> DataFusionError {
+        let file = Some((&*self.location, &*self.path));
+        DataFusionError::External(Box::new(fault::of(error, file)))
+    }
+
+    fn batches(
+        self,
+        batches: BoxStream<'static, Result<RecordBatch>>,
+    ) -> BoxStream<'static, Result<RecordBatch>> {
+        batches.map(move |batch| batch.map_err(|error| self.named(&error))).boxed()
+    }
+}
+
+/// Opens files that are read as a stream.
 struct Opener {
     inner: Arc<dyn FileOpener>,
     store: Arc<Store>,
@@ -131,15 +188,70 @@ struct Opener {
 
 impl FileOpener for Opener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
-        let path = self.store.path_of(file.path()).unwrap_or_default().to_owned();
-        let location = self.location.clone();
-        let named = move |error: DataFusionError| {
-            DataFusionError::External(Box::new(fault::of(&error, Some((&location, &path)))))
-        };
-        let opening = self.inner.open(file).map_err(&named)?;
+        let whose = Whose::of(&self.store, &self.location, &file);
+        let opening = self.inner.open(file).map_err(|error| whose.named(&error))?;
         Ok(Box::pin(async move {
-            let batches = opening.await.map_err(&named)?;
-            Ok(batches.map(move |batch| batch.map_err(&named)).boxed())
+            let batches = opening.await.map_err(|error| whose.named(&error))?;
+            Ok(whose.batches(batches))
         }))
+    }
+}
+
+/// Opens files that are read in pieces.
+#[derive(Debug)]
+struct Files {
+    inner: Box<dyn Morselizer>,
+    store: Arc<Store>,
+    location: Arc<str>,
+}
+
+impl Morselizer for Files {
+    fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
+        let whose = Whose::of(&self.store, &self.location, &file);
+        let inner = self.inner.plan_file(file).map_err(|error| whose.named(&error))?;
+        Ok(Box::new(Planner { inner, whose }))
+    }
+}
+
+#[derive(Debug)]
+struct Planner {
+    inner: Box<dyn MorselPlanner>,
+    whose: Whose,
+}
+
+impl MorselPlanner for Planner {
+    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        let Planner { inner, whose } = *self;
+        let Some(mut plan) = inner.plan().map_err(|error| whose.named(&error))? else {
+            return Ok(None);
+        };
+        let planner =
+            |inner| Box::new(Planner { inner, whose: whose.clone() }) as Box<dyn MorselPlanner>;
+        let morsel = |inner| Box::new(Piece { inner, whose: whose.clone() }) as Box<dyn Morsel>;
+        let mut named = MorselPlan::new()
+            .with_morsels(plan.take_morsels().into_iter().map(morsel).collect())
+            .with_planners(plan.take_ready_planners().into_iter().map(planner).collect());
+        if let Some(pending) = plan.take_pending_planner() {
+            named.set_pending_planner(waiting(pending, whose));
+        }
+        Ok(Some(named))
+    }
+}
+
+async fn waiting(pending: PendingMorselPlanner, whose: Whose) -> Result<Box<dyn MorselPlanner>> {
+    let inner = pending.await.map_err(|error| whose.named(&error))?;
+    Ok(Box::new(Planner { inner, whose }))
+}
+
+#[derive(Debug)]
+struct Piece {
+    inner: Box<dyn Morsel>,
+    whose: Whose,
+}
+
+impl Morsel for Piece {
+    fn into_stream(self: Box<Self>) -> BoxStream<'static, Result<RecordBatch>> {
+        let Piece { inner, whose } = *self;
+        whose.batches(inner.into_stream())
     }
 }

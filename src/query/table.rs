@@ -4,16 +4,17 @@
 //! `.csv.gz`, CSV files with other columns) is the union of several scans, its columns matched by name.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Column, DataFusionError, Result as PlanResult, ScalarValue, Statistics};
-use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
 use datafusion::datasource::provider_as_source;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::session_state::SessionState;
@@ -23,14 +24,15 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use object_store::{ObjectMeta, ObjectStore};
+use object_store::{GetOptions, ObjectMeta, ObjectStore};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::FileTable;
 use super::engine::threads;
-use super::format::{Compression, Kind, Reading};
+use super::format::{Compression, Kind, Reader, Reading};
 use super::named::naming;
 use super::store::Store;
+use super::text::{TextSource, sample};
 use super::unify::unify;
 use crate::error::{Error, Result};
 use crate::stage::files::Entry;
@@ -132,21 +134,21 @@ async fn look(
     session: SessionState,
 ) -> PlanResult<(Reading, SchemaRef)> {
     let external = |error: Error| DataFusionError::External(Box::new(error));
-    let reading = Reading::of(&path, &options).map_err(external)?;
+    let mut reading = Reading::of(&path, &options).map_err(external)?;
     let store: Arc<dyn ObjectStore> = store;
-    let look = async |reading: &Reading| {
-        let format = reading.format().map_err(external)?;
-        format.infer_schema(&session, &store, std::slice::from_ref(&meta)).await
-    };
-    let found = look(&reading).await;
-    if reading.kind != Kind::Json || found.as_ref().is_ok_and(|schema| !schema.fields().is_empty())
-    {
-        return Ok((reading, found?));
+    match reading.reader().map_err(external)? {
+        Reader::Format(format) => {
+            let schema = format.infer_schema(&session, &store, std::slice::from_ref(&meta)).await?;
+            Ok((reading, schema))
+        }
+        Reader::Text(how, shape) => {
+            let raw = store.get_opts(&meta.location, GetOptions::default()).await?;
+            let raw = raw.into_stream().map_err(DataFusionError::from).boxed();
+            let sample = sample(raw, &how, &shape).await?;
+            reading.by_line = sample.by_line;
+            Ok((reading, sample.schema))
+        }
     }
-    // What is called JSON is an array, or an object a line.
-    let lines = reading.by_line();
-    let schema = look(&lines).await?;
-    Ok((lines, schema))
 }
 
 fn unreadable(table: &FileTable, path: &str, error: &DataFusionError) -> Error {
@@ -313,9 +315,10 @@ fn scan(
     if numbered {
         builder = builder.with_virtual_columns(vec![row_number_field()]);
     }
-    let format = reading.format().map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let reader = reading.reader().map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let may_be_cut = group.iter().all(|member| member.reading.may_be_cut());
     let schema = builder.build();
-    let scan = Scan { format, kind: reading.kind, schema, files, store, location };
+    let scan = Scan { reader, may_be_cut, kind: reading.kind, schema, files, store, location };
     let name = format!("files_{number}");
     let plan = LogicalPlanBuilder::scan(name.as_str(), provider_as_source(Arc::new(scan)), None)?;
     let plan = if whole { with_row_numbers(plan)? } else { plan };
@@ -436,9 +439,9 @@ fn named_so(value: Expr, name: &str) -> Expr {
 }
 
 /// A scan of files that are read in one way.
-#[derive(Debug)]
 struct Scan {
-    format: Arc<dyn FileFormat>,
+    reader: Reader,
+    may_be_cut: bool,
     schema: TableSchema,
     files: Vec<PartitionedFile>,
     kind: Kind,
@@ -485,7 +488,18 @@ impl Scan {
     ) -> PlanResult<Arc<Statistics>> {
         let store = session.runtime_env().object_store(store_url()?)?;
         let schema = self.schema.file_schema().clone();
-        self.format.infer_stats(session, &store, schema, meta).await.map(Arc::new)
+        match &self.reader {
+            Reader::Format(format) => {
+                format.infer_stats(session, &store, schema, meta).await.map(Arc::new)
+            }
+            Reader::Text(..) => Ok(Arc::new(Statistics::new_unknown(&schema))),
+        }
+    }
+}
+
+impl fmt::Debug for Scan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} files of {}", self.files.len(), self.location)
     }
 }
 
@@ -513,21 +527,26 @@ impl TableProvider for Scan {
         }
         let statistics = self.summary(&files)?;
         let groups = FileGroup::new(files).split_files(session.config().target_partitions());
-        let source = self.format.file_source(self.schema.clone());
+        let source = match &self.reader {
+            Reader::Format(format) => format.file_source(self.schema.clone()),
+            Reader::Text(how, shape) => Arc::new(TextSource::new(
+                how.clone(),
+                shape.clone(),
+                self.may_be_cut,
+                self.schema.clone(),
+            )),
+        };
         let config = FileScanConfigBuilder::new(store_url()?, source)
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
-        let plan = self.format.create_physical_plan(session, config).await?;
-        Ok(match self.kind {
-            // Its errors come when its footer is read.
-            Kind::Parquet => plan,
-            Kind::Arrow | Kind::Avro | Kind::Csv | Kind::Json | Kind::Ndjson | Kind::Tsv => {
-                naming(plan, &self.store, &self.location)
-            }
-        })
+        let plan = match &self.reader {
+            Reader::Format(format) => format.create_physical_plan(session, config).await?,
+            Reader::Text(..) => DataSourceExec::from_data_source(config),
+        };
+        Ok(naming(plan, &self.store, &self.location))
     }
 
     fn supports_filters_pushdown(

@@ -58,6 +58,57 @@ fn strftime(format: &str) -> String {
     out
 }
 
+/// A form of dates with Snowflake's elements (`DD.MM.YYYY HH24:MI:SS`) in our letters; one that has our letters
+/// stays as it is. `None` for an element that we have no letter for.
+pub fn of_snowflake(form: &str) -> Option<String> {
+    /// Longer elements first.
+    const ELEMENTS: &[(&str, &str)] = &[
+        ("YYYY", "%Y"),
+        ("MMMM", "%M"),
+        ("HH24", "%H"),
+        ("HH12", "%h"),
+        ("MON", "%b"),
+        ("YY", "%y"),
+        ("MM", "%m"),
+        ("DD", "%d"),
+        ("DY", "%a"),
+        ("MI", "%i"),
+        ("SS", "%s"),
+        ("FF", "%f"),
+        ("AM", "%p"),
+        ("PM", "%p"),
+    ];
+    if form.contains('%') {
+        return Some(form.to_owned());
+    }
+    let mut out = String::new();
+    let mut rest = form;
+    while let Some(first) = rest.chars().next() {
+        let is = |element: &str| {
+            rest.get(..element.len()).is_some_and(|start| start.eq_ignore_ascii_case(element))
+        };
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let (text, behind) = quoted.split_once('"')?;
+            out.push_str(text);
+            rest = behind;
+        } else if let Some((element, letter)) = ELEMENTS.iter().find(|(element, _)| is(element)) {
+            out.push_str(letter);
+            rest = rest.get(element.len()..)?;
+            if *element == "FF" {
+                rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            }
+        } else if first.is_ascii_alphabetic() && first != 'T' {
+            return None;
+        } else if is("TZ") {
+            return None;
+        } else {
+            out.push(first);
+            rest = rest.get(first.len_utf8()..)?;
+        }
+    }
+    Some(out)
+}
+
 /// A moment in UTC as text.
 pub fn format(moment: Timestamp, format: &str) -> String {
     let day = moment.to_zoned(jiff::tz::TimeZone::UTC).day();
@@ -98,6 +149,20 @@ mod tests {
         for (day, expected) in [(1, "1st"), (2, "2nd"), (3, "3rd"), (11, "11th"), (21, "21st")] {
             let moment = jiff::civil::date(2024, 5, day).to_zoned(jiff::tz::TimeZone::UTC);
             assert_eq!(format(moment.expect("a day").timestamp(), "%D"), expected);
+        }
+    }
+
+    #[test]
+    fn the_elements_of_snowflake_are_letters() {
+        for (form, expected) in [
+            ("DD.MM.YYYY", Some("%d.%m.%Y")),
+            ("YYYY-MM-DDTHH24:MI:SS.FF3", Some("%Y-%m-%dT%H:%i:%s.%f")),
+            ("DY, DD MON yy \"o'clock\" HH12 AM", Some("%a, %d %b %y o'clock %h %p")),
+            ("%d/%m", Some("%d/%m")),
+            ("HH24 TZH", None),
+            ("X", None),
+        ] {
+            assert_eq!(of_snowflake(form).as_deref(), expected, "{form}");
         }
     }
 

@@ -11,6 +11,17 @@ use crate::sql::literal;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Options(pub Vec<(String, OptionValue)>);
 
+/// The texts of a value that [`Options::pairs`] gave: of a list, or the one that it is.
+pub fn texts(value: &str) -> Result<Vec<String>> {
+    if !value.starts_with('(') {
+        return Ok(vec![value.to_owned()]);
+    }
+    match OptionValue::parse_list(&mut Cursor::new(value)?, "a list")? {
+        OptionValue::List(texts) => Ok(texts),
+        OptionValue::Text(_) | OptionValue::Word(_) | OptionValue::Number(_) => Ok(Vec::new()),
+    }
+}
+
 /// One value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OptionValue {

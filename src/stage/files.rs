@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
 use jiff::Timestamp;
 use opendal::{Metadata, Operator};
 use tokio_util::task::TaskTracker;
@@ -206,7 +206,7 @@ impl Files {
     }
 
     /// A part of a file, of the very version that `seen` tells of: another one is an error, not a mixture
-    /// of both. Where a storage can't read by ETag, size and time are compared before each part.
+    /// of both. Where a storage can't read by ETag, size and time are compared before each part and behind it.
     pub async fn read_version(
         &self,
         path: &StagePath,
@@ -217,13 +217,17 @@ impl Files {
         let changed = || Error::FileChanged { stage: self.label.clone(), path: path.to_string() };
         let by_etag = self.operator.info().capability().read_with_if_match;
         let Some(etag) = seen.etag.as_deref().filter(|_| by_etag) else {
-            let found = self.operator.stat(&self.key(path.as_str())).await;
-            let found = found.map_err(|error| self.fault("read", path.as_str(), &error))?;
-            let found = self.entry(path.to_string(), &found);
+            let key = self.key(path.as_str());
+            let found = self.operator.stat(&key).await;
+            let now = found.map_err(|error| self.fault("read", path.as_str(), &error))?;
+            let found = self.entry(path.to_string(), &now);
             if (found.size, found.last_modified) != (seen.size, seen.last_modified) {
                 return Err(changed());
             }
-            return self.blocks(path, range).await;
+            let blocks = self.blocks(path, range).await?;
+            return Ok(blocks
+                .chain(unless_same(self.operator.clone(), key, now, changed()))
+                .boxed());
         };
         let failed = |label: &str, path: &str, error: &opendal::Error| {
             if error.kind() == opendal::ErrorKind::ConditionNotMatch {
@@ -464,4 +468,21 @@ pub(super) fn remove_empty(dirs: &[PathBuf]) {
             break;
         }
     }
+}
+
+/// Fails if a file is not what it was.
+fn unless_same(
+    operator: Operator,
+    key: String,
+    was: Metadata,
+    changed: Error,
+) -> impl Stream<Item = Result<Bytes>> {
+    let look = async move {
+        let same = operator.stat(&key).await.is_ok_and(|now| {
+            (now.content_length(), now.last_modified())
+                == (was.content_length(), was.last_modified())
+        });
+        (!same).then_some(Err(changed))
+    };
+    stream::once(look).filter_map(std::future::ready)
 }

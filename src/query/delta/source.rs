@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, StringBuilder};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use serde_json::Value;
+use datafusion::common::DataFusionError;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::error::{Error, Result};
-use crate::query::format::Reading;
+use crate::query::format::{Kind, Reader, Reading};
+use crate::query::text::{self, Dialect, Form, Shape};
 use crate::query::{Case, FileTable, KeptTable, Load, LoadError, Query, engine};
-use crate::rows::declared::DeclaredColumn;
+use crate::rows::declared::{Declared, DeclaredColumn};
 use crate::stage::files::Entry;
 use crate::stage::name::StagePath;
 
@@ -56,8 +58,8 @@ pub(super) async fn open(
 ) -> Result<stream::BoxStream<'static, Result<Chunk>>> {
     let options = Arc::new(load.files.options.clone());
     let reading = Reading::of(&entry.path, &options)?;
-    if reading.is_lines() {
-        return lines(kept, load, entry, reading).await;
+    if let Reader::Text(how, shape) = reading.reader()? {
+        return lines(kept, load, entry, reading.kind, how, shape).await;
     }
     let one = FileTable { entries: vec![entry.clone()], ..load.files.clone() };
     let batches = engine.stream_of(Query::of_all(one)?).await?;
@@ -117,28 +119,33 @@ fn is_same(name: &str, other: &str, case: Case) -> bool {
     }
 }
 
-/// A file of lines, read on a thread that may wait.
+/// A file of text, read on a thread that may wait.
 async fn lines(
     kept: &KeptTable,
     load: &Load,
     entry: &Entry,
-    reading: Reading,
+    kind: Kind,
+    how: text::How,
+    shape: Shape,
 ) -> Result<stream::BoxStream<'static, Result<Chunk>>> {
     let path = StagePath::new(&entry.path)?;
     let blocks = load.files.files.read_version(&path, 0..entry.size, entry).await?;
-    let file = SyncIoBridge::new(StreamReader::new(blocks.map_err(std::io::Error::other)));
+    let external = |error: Error| DataFusionError::External(Box::new(error));
+    let text = text::text(blocks.map_err(external).boxed(), &how, &shape);
+    let file = SyncIoBridge::new(StreamReader::new(text.map_err(std::io::Error::other)));
     let (sender, receiver) = mpsc::channel(2);
     let reader = Lines {
         columns: kept.columns.clone(),
         positions: load.positions.clone(),
         by_name: load.by_name,
-        reading,
+        kind,
+        skipped: how.skip,
         path: entry.path.clone(),
         sender,
     };
     tokio::task::spawn_blocking(move || {
         let failed = reader.sender.clone();
-        if let Err(error) = reader.run(file) {
+        if let Err(error) = reader.run(file, &shape) {
             // Whoever doesn't listen any more needs no error.
             let _ = failed.blocking_send(Err(error));
         }
@@ -156,7 +163,9 @@ struct Lines {
     columns: Vec<DeclaredColumn>,
     positions: Vec<usize>,
     by_name: Option<Case>,
-    reading: Reading,
+    kind: Kind,
+    /// Lines at the beginning that are no part of the text.
+    skipped: u64,
     path: String,
     sender: mpsc::Sender<Result<Chunk>>,
 }
@@ -201,11 +210,11 @@ impl Building {
 }
 
 impl Lines {
-    fn run(self, file: impl Read + Send + 'static) -> Result<()> {
-        let file = self.reading.unpacked(file).map_err(|error| self.unreadable(&error))?;
-        match self.reading.kind.is_positional() {
-            true => self.csv(file),
-            false => self.json(BufReader::with_capacity(1 << 18, file)),
+    fn run(self, file: impl Read, shape: &Shape) -> Result<()> {
+        match shape {
+            Shape::Csv(dialect) => self.csv(file, dialect),
+            Shape::Json if self.kind == Kind::Json => self.objects(file),
+            Shape::Json => self.json(BufReader::with_capacity(1 << 18, file)),
         }
     }
 
@@ -231,41 +240,36 @@ impl Lines {
         self.sender.blocking_send(Ok(building.take())).is_ok()
     }
 
-    fn csv(&self, file: impl Read) -> Result<()> {
-        let mut reader = self.reading.rows(file)?;
+    fn csv(&self, file: impl Read, dialect: &Dialect) -> Result<()> {
+        let mut reader = dialect.records(file);
         let mut record = csv::ByteRecord::new();
         let next = |reader: &mut csv::Reader<_>, record: &mut csv::ByteRecord| {
             reader.read_byte_record(record).map_err(|error| self.unreadable(&error))
         };
-        let places: Vec<Option<usize>> = if self.reading.named {
+        let mut places: Vec<Option<usize>> = self.positions.iter().copied().map(Some).collect();
+        if dialect.named {
             next(&mut reader, &mut record)?;
             let names: Vec<String> =
                 record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
-            match self.by_name {
-                Some(case) => by_name(&self.columns, &names, case, &self.path)?,
-                None => self.positions.iter().copied().map(Some).collect(),
+            if let Some(case) = self.by_name {
+                places = by_name(&self.columns, &names, case, &self.path)?;
             }
-        } else {
-            for _ in 0..self.reading.skipped_rows()? {
-                next(&mut reader, &mut record)?;
-            }
-            self.positions.iter().copied().map(Some).collect()
-        };
+        }
         let mut building = Building::new(&places, self.columns.len());
-        let ragged = self.reading.is_ragged();
         while next(&mut reader, &mut record)? {
-            let line = record.position().map_or(0, csv::Position::line);
-            if record.len() != places.len() && !ragged {
-                let (expected, found) = (places.len(), record.len());
-                building.breaks(line, format!("it has {found} columns, not {expected}"));
+            let line = self.skipped + record.position().map_or(0, csv::Position::line);
+            if let Err(why) = dialect.check_width(&record, places.len()) {
+                building.breaks(line, why);
             } else if record.iter().any(|field| std::str::from_utf8(field).is_err()) {
                 building.breaks(line, "it is not UTF-8".to_owned());
             } else {
                 for (index, place) in places.iter().enumerate() {
+                    let Some(place) = *place else { continue };
                     let field = record.get(index).and_then(|field| std::str::from_utf8(field).ok());
-                    if let Some(Some(texts)) = place.and_then(|place| building.texts.get_mut(place))
+                    if let (Some(Some(texts)), Some(column)) =
+                        (building.texts.get_mut(place), self.columns.get(place))
                     {
-                        texts.append_option(field.filter(|field| !is_null(field)));
+                        append(texts, field, dialect, column.ty);
                     }
                 }
                 building.lines.push(line);
@@ -278,17 +282,74 @@ impl Lines {
         Ok(())
     }
 
+    /// Objects one behind the other, in any form: behind a broken one nothing can be read.
+    fn objects(&self, file: impl Read) -> Result<()> {
+        let names = self.names();
+        let mut building = Building::new(&self.all(), self.columns.len());
+        let file = BufReader::with_capacity(1 << 18, file);
+        let mut number = 0;
+        for value in serde_json::Deserializer::from_reader(file).into_iter::<Value>() {
+            number += 1;
+            match value {
+                Ok(Value::Object(object)) => self.object(object, &names, number, &mut building),
+                Ok(_) => building.breaks(number, "it is no object of JSON".to_owned()),
+                Err(error) if error.is_io() => return Err(self.unreadable(&error)),
+                Err(error) => {
+                    let line = u64::try_from(error.line()).unwrap_or(number);
+                    building.breaks(line, of_serde(&error));
+                    break;
+                }
+            }
+            if building.is_full() && !self.send(&mut building) {
+                return Ok(());
+            }
+        }
+        self.send(&mut building);
+        Ok(())
+    }
+
+    /// The columns of the table by their names in JSON.
+    fn names(&self) -> HashMap<String, usize> {
+        let places = self.columns.iter().enumerate();
+        places.map(|(place, column)| (self.name_of(&column.name), place)).collect()
+    }
+
+    fn name_of(&self, name: &str) -> String {
+        match self.by_name {
+            Some(Case::Sensitive) => name.to_owned(),
+            Some(Case::Insensitive) | None => name.to_lowercase(),
+        }
+    }
+
+    fn all(&self) -> Vec<Option<usize>> {
+        (0..self.columns.len()).map(Some).collect()
+    }
+
+    fn object(
+        &self,
+        object: Map<String, Value>,
+        names: &HashMap<String, usize>,
+        line: u64,
+        building: &mut Building,
+    ) {
+        let mut texts: Vec<Option<String>> = vec![None; self.columns.len()];
+        for (name, value) in object {
+            let place = names.get(&self.name_of(&name));
+            if let Some(slot) = place.and_then(|place| texts.get_mut(*place)) {
+                *slot = text_of(value);
+            }
+        }
+        for (builder, text) in building.texts.iter_mut().zip(&texts) {
+            if let Some(builder) = builder {
+                builder.append_option(text.as_deref());
+            }
+        }
+        building.lines.push(line);
+    }
+
     fn json(&self, mut file: impl BufRead) -> Result<()> {
-        let sensitive = self.by_name == Some(Case::Sensitive);
-        let name_of = |name: &str| if sensitive { name.to_owned() } else { name.to_lowercase() };
-        let by_name: HashMap<String, usize> = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(place, column)| (name_of(&column.name), place))
-            .collect();
-        let places: Vec<Option<usize>> = (0..self.columns.len()).map(Some).collect();
-        let mut building = Building::new(&places, self.columns.len());
+        let names = self.names();
+        let mut building = Building::new(&self.all(), self.columns.len());
         let (mut line, mut number) = (Vec::new(), 0);
         loop {
             line.clear();
@@ -302,28 +363,9 @@ impl Lines {
                 continue;
             }
             match serde_json::from_slice::<Value>(&line) {
-                Ok(Value::Object(object)) => {
-                    let mut texts: Vec<Option<String>> = vec![None; self.columns.len()];
-                    for (name, value) in object {
-                        let place = by_name.get(&name_of(&name));
-                        if let Some(slot) = place.and_then(|place| texts.get_mut(*place)) {
-                            *slot = text_of(value);
-                        }
-                    }
-                    for (builder, text) in building.texts.iter_mut().zip(&texts) {
-                        if let Some(builder) = builder {
-                            builder.append_option(text.as_deref());
-                        }
-                    }
-                    building.lines.push(number);
-                }
+                Ok(Value::Object(object)) => self.object(object, &names, number, &mut building),
                 Ok(_) => building.breaks(number, "it is no object of JSON".to_owned()),
-                Err(error) => {
-                    // Its line is that of this line alone.
-                    let why = error.to_string();
-                    let why = why.split(" at line ").next().unwrap_or_default();
-                    building.breaks(number, format!("it is no JSON: {why}"));
-                }
+                Err(error) => building.breaks(number, of_serde(&error)),
             }
             if building.is_full() && !self.send(&mut building) {
                 return Ok(());
@@ -334,9 +376,32 @@ impl Lines {
     }
 }
 
-/// What a field of CSV says when it says nothing.
-fn is_null(field: &str) -> bool {
-    field.is_empty() || field == "\\N"
+/// Without the line: it is told beside, and counts from elsewhere.
+fn of_serde(error: &serde_json::Error) -> String {
+    let why = error.to_string();
+    format!("it is no JSON: {}", why.split(" at line ").next().unwrap_or_default())
+}
+
+/// Adds a field of CSV to its column.
+fn append(texts: &mut StringBuilder, field: Option<&str>, dialect: &Dialect, ty: Declared) {
+    let convert = &dialect.convert;
+    let is_text = matches!(ty, Declared::Char(_) | Declared::VarChar(_) | Declared::Text);
+    if is_text {
+        texts.append_option(field.and_then(|field| convert.text_of(field)));
+        return;
+    }
+    let field = field.and_then(|field| convert.clean(field));
+    let form = match ty {
+        Declared::Date => Some(Form::Date),
+        Declared::Time(_) => Some(Form::Time),
+        Declared::DateTime(_) | Declared::Timestamp(_) => Some(Form::Moment),
+        _ => None,
+    };
+    // What is not in that form is told by who fits it into the column.
+    match form.zip(field).and_then(|(form, field)| convert.usual_form(field, form)) {
+        Some(usual) => texts.append_value(usual),
+        None => texts.append_option(field),
+    }
 }
 
 fn text_of(value: Value) -> Option<String> {
