@@ -186,6 +186,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// What is below, but for a moment during the handshake.
+    pub fn socket(&self) -> Option<&S> {
+        match self {
+            Wire::Plain(stream) => Some(stream),
+            Wire::Secure(stream) => Some(&stream.get_ref().0.stream),
+            Wire::Opening(_) | Wire::Lost => None,
+        }
+    }
+
     /// How it is encrypted, once the handshake is over.
     pub fn cipher(&self) -> Option<Cipher> {
         let Wire::Secure(stream) = self else { return None };

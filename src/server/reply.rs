@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::task::Poll;
 
 use bytes::{BufMut, BytesMut};
@@ -160,6 +161,7 @@ impl<'g, S: Stream> Reply<'g, S> {
         self.gate.packet(|out| put_lenenc(out, columns.len() as u64));
         columns.iter().for_each(|column| self.column(column));
         self.end_of_columns();
+        let mut left = pin!(self.gate.left());
         loop {
             let next = poll_fn(|cx| match rows.poll_next_unpin(cx) {
                 Poll::Ready(row) => Poll::Ready(Ok(row)),
@@ -168,7 +170,12 @@ impl<'g, S: Stream> Reply<'g, S> {
                     Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
                 },
             });
-            let Some(row) = next.await? else { break };
+            let next = tokio::select! {
+                biased;
+                next = next => next?,
+                () = &mut left => return Err(io::ErrorKind::ConnectionAborted.into()),
+            };
+            let Some(row) = next else { break };
             if let Err(error) = row.and_then(|row| self.row(columns, &row, protocol)) {
                 // The session has said what came of the statement before this came of its rows.
                 match error.is_ours() {

@@ -26,8 +26,8 @@ use crate::tls::Cipher;
 /// How long a client is given to read an ERR before its connection is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// How much of what a client sends is read before it is time for it.
-const READ_AHEAD: usize = 8 * 1024;
+/// How often somebody who computes an answer looks whether there is still a client.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A handle to a [`Gate`].
 pub(in crate::server) struct GateHandle<S>(pub(super) Arc<Mutex<Gate<S>>>);
@@ -155,6 +155,16 @@ impl<S: Stream> GateHandle<S> {
         poll_fn(|cx| self.poll_flush(cx)).await
     }
 
+    /// Ends when the client has closed the connection: nobody reads the answer.
+    pub(in crate::server) async fn left(&self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if !self.is_there() {
+                return;
+            }
+        }
+    }
+
     /// Sends a packet that is no part of an answer, if it can go out now: it is worth no wait, and
     /// has no place inside a file. A half of it that the socket takes is completed by the next
     /// flush.
@@ -168,20 +178,9 @@ impl<S: Stream> GateHandle<S> {
         let _ = gate.poll_flush(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// Whether the client is still there. What it has sent meanwhile is kept for later; once that is much, it is
-    /// there for all that can be seen.
+    /// Whether the client has not closed the connection.
     pub(in crate::server) fn is_there(&self) -> bool {
-        let gate = &mut *self.0.lock();
-        if gate.inbound.uploading() || gate.inbound.buffer.len() >= READ_AHEAD {
-            return true;
-        }
-        let room = gate.inbound.room_for(1);
-        let mut cx = Context::from_waker(Waker::noop());
-        match poll_read_buf(Pin::new(&mut gate.stream), &mut cx, room) {
-            Poll::Ready(Ok(bytes)) => bytes > 0,
-            Poll::Ready(Err(_)) => false,
-            Poll::Pending => true,
-        }
+        !self.0.lock().stream.inner().socket().is_some_and(Stream::is_left)
     }
 
     /// Asks the client for a file. Source: "Protocol::LOCAL_INFILE_Request".

@@ -24,7 +24,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite};
+use futures::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -56,9 +58,24 @@ const STUB: Bytes = Bytes::from_static(b"\x02\0\0\0\x03?");
 const EDGE_WAIT: Duration = Duration::from_secs(5);
 
 /// A stream that the gate can stand before.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Whether the other side has closed it, without reading what it may have sent before.
+    fn is_left(&self) -> bool;
+}
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+impl Stream for TcpStream {
+    fn is_left(&self) -> bool {
+        let ready = self.ready(Interest::READABLE).now_or_never();
+        matches!(ready, Some(Ok(ready)) if ready.is_read_closed())
+    }
+}
+
+#[cfg(test)]
+impl Stream for tokio::io::DuplexStream {
+    fn is_left(&self) -> bool {
+        false
+    }
+}
 
 /// What a connection may take.
 #[derive(Debug, Clone, Copy)]
