@@ -19,6 +19,10 @@ pub fn install() {
         metrics::describe_counter!("stagewire_uploads_total", "Files by way and outcome");
         metrics::describe_counter!("stagewire_upload_bytes_total", "Bytes of files received");
         metrics::describe_gauge!("stagewire_connections", "MySQL connections open now");
+        metrics::describe_gauge!(
+            "stagewire_query_tasks",
+            "Tasks that compute queries of files now"
+        );
         handle
     });
 }
@@ -46,6 +50,14 @@ pub fn upload(way: &'static str, outcome: &'static str, bytes: u64) {
 
 /// The number of open connections.
 pub fn connections(open: usize) {
-    metrics::gauge!("stagewire_connections")
-        .set(f64::from(u32::try_from(open).unwrap_or(u32::MAX)));
+    metrics::gauge!("stagewire_connections").set(gauge(open));
+}
+
+/// The number of tasks that compute queries of files.
+pub fn query_tasks(alive: usize) {
+    metrics::gauge!("stagewire_query_tasks").set(gauge(alive));
+}
+
+fn gauge(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }

@@ -61,6 +61,7 @@ pub async fn serve(listener: TcpListener, instance: Arc<Instance>, stop: Cancell
 /// Everything counted, and what is open at this moment.
 async fn counters(State(instance): State<Arc<Instance>>) -> String {
     metrics::connections(instance.connections.load(Ordering::Relaxed));
+    metrics::query_tasks(instance.engine.tasks());
     metrics::render()
 }
 

@@ -25,13 +25,14 @@ use datafusion::physical_plan::{
 };
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as Parsed;
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
 use sqlparser::ast;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::rewrite::{self, Names};
+use super::seen::Seen;
 use super::store::Store;
 use super::table::{self, Located};
 use super::{
@@ -46,8 +47,15 @@ use crate::sql::dialect;
 /// Batches between the plan and the client.
 const BATCHES: usize = 2;
 
+/// Which part of the memory for queries what is known of files may take beside it: what ends Parquet files, and
+/// the columns of all others.
+const REMEMBERED: usize = 16;
+
 /// How many of the greatest consumers an error about memory names.
 const CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN;
+
+/// What a plan gives.
+type Batches = BoxStream<'static, Result<RecordBatch, DataFusionError>>;
 
 /// Threads that compute, for all engines of the process: connections to storages outlive a query, and would
 /// break with the runtime that they were opened on.
@@ -60,6 +68,7 @@ static THREADS: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
 pub(super) struct Engine {
     env: Arc<RuntimeEnv>,
     config: SessionConfig,
+    seen: Arc<Seen>,
 }
 
 impl Engine {
@@ -70,9 +79,11 @@ impl Engine {
         let env = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(disk(spill, limits.spill_bytes))
+            .with_metadata_cache_limit(limits.memory_bytes / REMEMBERED)
             .build_arc()
             .map_err(|error| fault::of(&error, None))?;
-        Ok(Engine { env, config: settings() })
+        let seen = Arc::new(Seen::new(limits.memory_bytes / REMEMBERED));
+        Ok(Engine { env, config: settings(), seen })
     }
 
     pub(super) async fn columns(&self, query: Query) -> Result<Vec<Column>> {
@@ -82,8 +93,8 @@ impl Engine {
     pub(super) async fn run(&self, query: Query) -> Result<Answer> {
         let only = only_file(&query);
         let Planned { state, plan, columns } = self.plan(query).await?;
-        let batches = start(&state, physical(&state, plan).await?)?;
-        Ok((columns, rows(threads()?, batches, only)))
+        let batches = start(&state, physical(&state, plan.clone()).await?)?;
+        Ok((columns, rows(threads()?, or_by_merging(batches, state, plan), only)))
     }
 
     pub(super) async fn explain(&self, query: Query, analyze: bool) -> Result<String> {
@@ -92,7 +103,7 @@ impl Engine {
         if !analyze {
             return Ok(displayable(&*plan).indent(false).to_string());
         }
-        let mut rows = rows(threads()?, start(&state, plan.clone())?, None);
+        let mut rows = rows(threads()?, start(&state, plan.clone())?.boxed(), None);
         while let Some(row) = rows.next().await {
             row?;
         }
@@ -179,7 +190,8 @@ impl Engine {
         let mut spellings = HashMap::new();
         for (table, metas) in files.iter().zip(known) {
             let state = context.state();
-            let located = table::locate(table, metas, &store, &state, with_metadata).await?;
+            let located =
+                table::locate(table, metas, &store, &self.seen, &state, with_metadata).await?;
             remember(table, &located, &mut names, &mut spellings);
             let view = Arc::new(ViewTable::new(located.plan, None));
             context
@@ -275,6 +287,36 @@ pub(super) fn start(
     execute_stream(plan, state.task_ctx()).map_err(|error| fault::of(&error, None))
 }
 
+/// A hash join holds one of its sides in memory. Where that is too much, and no row has left yet, the query begins
+/// again with joins of what is sorted, which go to the disk.
+fn or_by_merging(
+    mut batches: SendableRecordBatchStream,
+    mut state: SessionState,
+    plan: LogicalPlan,
+) -> Batches {
+    let begun = async move {
+        match batches.next().await {
+            Some(Err(error)) if is_exhausted(&error) => {
+                tracing::info!(%error, "begins again with joins that can go to the disk");
+                drop(batches);
+                state.config_mut().options_mut().optimizer.prefer_hash_join = false;
+                let plan = state.create_physical_plan(&plan).await;
+                match plan.and_then(|plan| execute_stream(plan, state.task_ctx())) {
+                    Ok(batches) => batches.boxed(),
+                    Err(error) => stream::once(async { Err(error) }).boxed(),
+                }
+            }
+            Some(first) => stream::once(async { first }).chain(batches).boxed(),
+            None => stream::empty().boxed(),
+        }
+    };
+    stream::once(begun).flatten().boxed()
+}
+
+fn is_exhausted(error: &DataFusionError) -> bool {
+    matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+}
+
 /// What to compute, and what it answers.
 pub(super) struct Planned {
     pub(super) state: SessionState,
@@ -313,6 +355,14 @@ async fn there<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     AbortOnDropHandle::new(threads()?.spawn(work)).await.map_err(broken)?
+}
+
+/// How many tasks of queries there are at this moment.
+pub(super) fn tasks() -> usize {
+    // Not before there was a query: asking would make the threads.
+    LazyLock::get(&THREADS)
+        .and_then(|threads| threads.as_ref().ok())
+        .map_or(0, |threads| threads.metrics().num_alive_tasks())
 }
 
 pub(super) fn broken(error: tokio::task::JoinError) -> Error {
@@ -412,11 +462,7 @@ fn written(
 }
 
 /// Rows as the plan gives them. Whoever drops them ends it.
-fn rows(
-    threads: &Runtime,
-    mut batches: SendableRecordBatchStream,
-    only: Option<(String, String)>,
-) -> RowStream {
+fn rows(threads: &Runtime, mut batches: Batches, only: Option<(String, String)>) -> RowStream {
     let (sender, receiver) = mpsc::channel::<Result<RecordBatch, DataFusionError>>(BATCHES);
     let task = AbortOnDropHandle::new(threads.spawn(async move {
         while let Some(batch) = batches.next().await {

@@ -8,9 +8,10 @@
 //!   bytes; `outbox`: files, all of them or none.
 //! - `coerce`: implicit conversions.
 //! - `functions`: what MySQL has and DataFusion has not.
-//! - `store`: the files as DataFusion reads them.
 //! - `delta`: the rows of tables.
+//! - `store`: the files as DataFusion reads them; `seen`: what is known of them from earlier queries.
 //! - `named`: errors that name their file.
+//! - `prune`: files that a filter leaves out.
 //! - `rewrite`: MySQL's SQL to DataFusion's.
 //! - `values`: Arrow's values to ours.
 //! - `fault`: DataFusion's errors to ours.
@@ -46,13 +47,18 @@ mod named;
 #[cfg(feature = "query")]
 mod outbox;
 #[cfg(feature = "query")]
+mod prune;
+#[cfg(feature = "query")]
 mod rewrite;
+#[cfg(feature = "query")]
+mod seen;
 #[cfg(feature = "query")]
 mod store;
 #[cfg(feature = "query")]
 mod table;
 #[cfg(feature = "query")]
 mod target;
+#[cfg(feature = "query")]
 mod text;
 #[cfg(feature = "query")]
 mod unify;
@@ -257,6 +263,8 @@ pub struct LoadError {
     pub column: Option<String>,
     /// What.
     pub why: String,
+}
+
 /// A query whose rows are written to files.
 pub struct Unload {
     /// What is asked.
@@ -385,9 +393,16 @@ impl Engine {
     /// Loads files into a table: all in one commit.
     pub async fn load(&self, table: KeptTable, load: Load) -> Result<Vec<Loaded>> {
         self.inner.load(table, load).await
+    }
+
     /// Writes what it answers to files. Whoever goes away before it is done leaves none.
     pub async fn unload(&self, unload: Unload) -> Result<Vec<Unloaded>> {
         self.inner.unload(unload).await
+    }
+
+    /// How many tasks there are that compute, for all queries of the process.
+    pub fn tasks(&self) -> usize {
+        engine::tasks()
     }
 }
 
@@ -421,10 +436,12 @@ impl Engine {
         drop(unload);
         std::future::ready(Err(absent())).await
     }
-}
 
-#[cfg(not(feature = "query"))]
-impl Engine {
+    /// None.
+    pub fn tasks(&self) -> usize {
+        0
+    }
+
     /// Refuses.
     pub async fn create_table(&self, table: KeptTable) -> Result<()> {
         drop(table);

@@ -1,6 +1,6 @@
 //! The files of a query, as DataFusion reads them: by `object_store`'s trait over [`Files`].
 //!
-//! DataFusion's caches know a file by its path alone, so a path here is the stage and the file's path
+//! Caches know a file by its path alone, so a path here is the stage, the file's path and its version
 //! in one segment each, and `Files` is asked for what stands behind it. Nothing can be written.
 
 use std::collections::HashMap;
@@ -41,7 +41,8 @@ struct Object {
 impl Store {
     /// Makes a file known. `home` tells the stages of a server apart.
     pub(super) fn add(&mut self, home: &str, files: &Arc<Files>, entry: &Entry) -> ObjectMeta {
-        let parts = [PathPart::from(home), PathPart::from(entry.path.as_str())];
+        let version = version(entry);
+        let parts = [home, &entry.path, &version].map(PathPart::from);
         let meta = ObjectMeta {
             location: Path::from_iter(parts),
             last_modified: entry.last_modified.map_or(DateTime::UNIX_EPOCH, |moment| {
@@ -140,6 +141,15 @@ impl ObjectStore for Store {
 
     async fn copy_opts(&self, _from: &Path, _to: &Path, _options: CopyOptions) -> StoreResult<()> {
         Err(refused("copy"))
+    }
+}
+
+/// What tells a version of a file from all others of it. Where nothing does, each query has its own.
+fn version(entry: &Entry) -> String {
+    match (&entry.etag, entry.last_modified) {
+        (Some(etag), _) => format!("{etag} {}", entry.size),
+        (None, Some(moment)) => format!("{} {}", moment.as_nanosecond(), entry.size),
+        (None, None) => uuid::Uuid::new_v4().to_string(),
     }
 }
 

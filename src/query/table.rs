@@ -31,6 +31,8 @@ use super::FileTable;
 use super::engine::threads;
 use super::format::{Compression, Kind, Reader, Reading};
 use super::named::naming;
+use super::prune;
+use super::seen::{Found, Seen};
 use super::store::Store;
 use super::text::{TextSource, sample};
 use super::unify::unify;
@@ -72,14 +74,20 @@ pub(super) async fn locate(
     table: &FileTable,
     known: Vec<ObjectMeta>,
     store: &Arc<Store>,
+    seen: &Arc<Seen>,
     session: &SessionState,
     with_metadata: bool,
 ) -> Result<Located> {
     let options = Arc::new(table.options.clone());
     let looks = table.entries.iter().cloned().zip(known).map(|(entry, meta)| {
+        let (location, options) = (meta.location.clone(), options.clone());
+        let known = seen.get(&location, &options);
         let look =
             look(entry.path.clone(), meta.clone(), options.clone(), store.clone(), session.clone());
         async move {
+            if let Some(Found { reading, schema }) = known {
+                return Ok(Member { entry, meta, reading, schema });
+            }
             // A reader that a damaged file brings down takes nobody along.
             let looking = AbortOnDropHandle::new(threads()?.spawn(look));
             let broken = |why: String| Error::UnreadableFile {
@@ -95,6 +103,8 @@ pub(super) async fn locate(
             if schema.fields().is_empty() {
                 return Err(broken("it has no columns".to_owned()));
             }
+            let found = Found { reading: reading.clone(), schema: schema.clone() };
+            seen.put(location, options, found);
             Ok::<_, Error>(Member { entry, meta, reading, schema })
         }
     });
@@ -456,11 +466,17 @@ pub(super) fn store_url() -> PlanResult<ObjectStoreUrl> {
 
 impl Scan {
     /// Files with what is known of their rows, which decides how tables are joined.
-    async fn files(&self, session: &dyn Session) -> PlanResult<Vec<PartitionedFile>> {
+    async fn files(
+        &self,
+        session: &dyn Session,
+        filters: &[Expr],
+    ) -> PlanResult<Vec<PartitionedFile>> {
+        let told = self.schema.table_partition_cols();
+        let files = prune::fulfilling(session, self.files.clone(), told, filters)?;
         if self.kind != Kind::Parquet || !session.config().collect_statistics() {
-            return Ok(self.files.clone());
+            return Ok(files);
         }
-        let looks = self.files.iter().cloned().map(|file| async move {
+        let looks = files.into_iter().map(|file| async move {
             let statistics = self.statistics(session, &file.object_meta).await?;
             Ok::<_, DataFusionError>(file.with_statistics(statistics))
         });
@@ -517,10 +533,10 @@ impl TableProvider for Scan {
         &self,
         session: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let files = self.files(session).await?;
+        let files = self.files(session, filters).await?;
         if files.is_empty() {
             let schema = datafusion::physical_plan::project_schema(&self.schema(), projection)?;
             return Ok(Arc::new(EmptyExec::new(schema)));
@@ -553,6 +569,11 @@ impl TableProvider for Scan {
         &self,
         filters: &[&Expr],
     ) -> PlanResult<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        let told = self.schema.table_partition_cols();
+        let exact = |filter: &&Expr| match prune::is_of_files(filter, told) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Inexact,
+        };
+        Ok(filters.iter().map(exact).collect())
     }
 }

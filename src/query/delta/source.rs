@@ -7,8 +7,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, StringBuilder};
-use futures::{Stream, StreamExt, TryStreamExt, stream};
 use datafusion::common::DataFusionError;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::io::{StreamReader, SyncIoBridge};

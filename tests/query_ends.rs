@@ -1,0 +1,110 @@
+//! Queries that are ended before they are done: nothing of them goes on computing. Whether something does is told by
+//! the number of tasks that compute, which is the process's, so all is one test.
+
+#![cfg(feature = "query")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use support::client::{Client, Response};
+use support::server::until;
+use support::world::{Storage, World};
+
+/// Queries that would take days, each busy in its own way, over a file of a thousand rows.
+const ENDLESS: &[(&str, &str)] = &[
+    (
+        "pairs",
+        "SELECT COUNT(*) FROM {n} a JOIN {n} b ON a.x < b.x + 1 JOIN {n} c ON b.x < c.x + 1 JOIN {n} d ON c.x < d.x + 1",
+    ),
+    ("a sort", "SELECT a.x * b.x * c.x AS y, a.t FROM {n} a, {n} b, {n} c, {n} d ORDER BY y, a.t"),
+    (
+        "groups",
+        "SELECT a.x, b.x, c.x, d.x, COUNT(*) FROM {n} a, {n} b, {n} c, {n} d GROUP BY 1, 2, 3, 4",
+    ),
+    (
+        "a join by hash",
+        "SELECT COUNT(*) FROM (SELECT a.x * 1000000 + b.x * 1000 + c.x AS y FROM {n} a, {n} b, {n} c, {n} d) l JOIN (SELECT a.x * 1000000 + b.x * 1000 + c.x AS y FROM {n} a, {n} b, {n} c, {n} d) r USING (y)",
+    ),
+    (
+        "a window",
+        "SELECT SUM(s) FROM (SELECT SUM(a.x) OVER (PARTITION BY b.x ORDER BY c.x, d.x) AS s FROM {n} a, {n} b, {n} c, {n} d) t",
+    ),
+    ("rows", "SELECT a.x, b.x, c.x FROM {n} a, {n} b, {n} c, {n} d"),
+];
+
+/// How a query ends.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Killed,
+    ConnectionKilled,
+    TimedOut,
+    ClientGone,
+}
+
+const ENDS: [End; 4] = [End::Killed, End::ConnectionKilled, End::TimedOut, End::ClientGone];
+
+#[test]
+fn nothing_goes_on_computing() {
+    let world = World::new(Storage::Fs).expect("directories are always there");
+    let connect = || Client::connect(world.server.addr);
+    let tasks = || world.server.instance.engine.tasks();
+    let mut other = connect();
+    let numbers: String = (0..1000).map(|x| format!("{x},text {x}\n")).collect();
+    let numbers = format!("x,t\n{numbers}");
+    other.serve_map(BTreeMap::from([("/n.csv".to_owned(), numbers.into_bytes())]));
+    let made = "CREATE STAGE s; PUT 'file:///n.csv' @s; CREATE VIEW n AS SELECT * FROM @s/n.csv.gz (PARSE_HEADER => TRUE)";
+    for answer in other.query(made) {
+        assert!(!matches!(answer, Response::Err(_)), "{answer:?}");
+    }
+    for (what, query) in ENDLESS {
+        let query = query.replace("{n}", "n");
+        for end in ENDS {
+            let mut client = connect();
+            let id = client.greeting.connection_id;
+            if let End::TimedOut = end {
+                client.query("SET max_execution_time = 300");
+            }
+            client.command(&[b"\x03", query.as_bytes()].concat());
+            until(&format!("{what} has begun"), || tasks() > 0);
+            let gone = format!("{what}, {end:?}: nothing computes");
+            let code = match end {
+                End::ClientGone => {
+                    drop(client);
+                    until(&gone, || tasks() == 0);
+                    continue;
+                }
+                End::ConnectionKilled => {
+                    other.query(&format!("KILL {id}"));
+                    until(&gone, || tasks() == 0);
+                    continue;
+                }
+                End::Killed => {
+                    other.query(&format!("KILL QUERY {id}"));
+                    1317
+                }
+                End::TimedOut => 3024,
+            };
+            match client.response(false) {
+                Response::Err(refusal) => assert_eq!(refusal.code, code, "{what}, {end:?}"),
+                answer => panic!("{what}, {end:?}: {answer:?}"),
+            }
+            until(&gone, || tasks() == 0);
+            client.query("SET max_execution_time = 0");
+            let count = client.query("SELECT COUNT(*) FROM n");
+            assert_eq!(number(&count), 1000, "{what}, {end:?}: the connection lives");
+        }
+    }
+    let spilled = world.server.data_dir().join("spill");
+    let left = support::world::files_below(&spilled);
+    assert!(left.is_empty(), "{left:?}");
+}
+
+fn number(answers: &[Response]) -> u64 {
+    match answers {
+        [Response::Rows { rows, .. }] => {
+            rows[0][0].as_deref().and_then(|text| text.parse().ok()).expect("a number")
+        }
+        other => panic!("{other:?}"),
+    }
+}
