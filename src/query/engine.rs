@@ -33,6 +33,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::rewrite::{self, Names};
 use super::seen::Seen;
+use super::sparing;
 use super::store::Store;
 use super::table::{self, Located};
 use super::{
@@ -69,6 +70,8 @@ pub(super) struct Engine {
     env: Arc<RuntimeEnv>,
     config: SessionConfig,
     seen: Arc<Seen>,
+    /// What all queries together may hold.
+    memory: usize,
 }
 
 impl Engine {
@@ -83,7 +86,7 @@ impl Engine {
             .build_arc()
             .map_err(|error| fault::of(&error, None))?;
         let seen = Arc::new(Seen::new(limits.memory_bytes / REMEMBERED));
-        Ok(Engine { env, config: settings(), seen })
+        Ok(Engine { env, config: settings(), seen, memory: limits.memory_bytes })
     }
 
     pub(super) async fn columns(&self, query: Query) -> Result<Vec<Column>> {
@@ -92,22 +95,23 @@ impl Engine {
 
     pub(super) async fn run(&self, query: Query) -> Result<Answer> {
         let only = only_file(&query);
-        let Planned { state, plan, columns } = self.plan(query).await?;
+        let Planned { state, plan, columns, .. } = self.plan(query).await?;
         let batches = start(&state, physical(&state, plan.clone()).await?)?;
-        Ok((columns, rows(threads()?, or_by_merging(batches, state, plan), only)))
+        Ok((columns, rows(threads()?, or_sparingly(batches, state, plan, self.memory), only)))
     }
 
     pub(super) async fn explain(&self, query: Query, analyze: bool) -> Result<String> {
-        let Planned { state, plan, .. } = self.plan(query).await?;
+        let Planned { state, plan, store, .. } = self.plan(query).await?;
         let plan = physical(&state, plan).await?;
         if !analyze {
-            return Ok(displayable(&*plan).indent(false).to_string());
+            return Ok(store.with_paths(displayable(&*plan).indent(false).to_string()));
         }
         let mut rows = rows(threads()?, start(&state, plan.clone())?.boxed(), None);
         while let Some(row) = rows.next().await {
             row?;
         }
-        Ok(DisplayableExecutionPlan::with_metrics(&*plan).indent(false).to_string())
+        Ok(store
+            .with_paths(DisplayableExecutionPlan::with_metrics(&*plan).indent(false).to_string()))
     }
 
     pub(super) async fn create_table(&self, table: KeptTable) -> Result<()> {
@@ -122,7 +126,7 @@ impl Engine {
     ) -> Result<u64> {
         let engine = self.clone();
         there(async move {
-            let Planned { state, plan, columns } = engine.plan_here(query, None).await?;
+            let Planned { state, plan, columns, .. } = engine.plan_here(query, None).await?;
             if columns.len() != positions.len() {
                 let (expected, found) = (positions.len(), columns.len());
                 return Err(Error::ColumnCount { expected, found });
@@ -233,7 +237,7 @@ impl Engine {
         if columns.is_empty() {
             return Err(Error::Query { what: "it selects no columns".to_owned() });
         }
-        Ok(Planned { state, plan, columns })
+        Ok(Planned { state, plan, columns, store })
     }
 
     /// A session of DataFusion's for one query.
@@ -287,21 +291,19 @@ pub(super) fn start(
     execute_stream(plan, state.task_ctx()).map_err(|error| fault::of(&error, None))
 }
 
-/// A hash join holds one of its sides in memory. Where that is too much, and no row has left yet, the query begins
-/// again with joins of what is sorted, which go to the disk.
-fn or_by_merging(
+/// Where a query needs too much memory and no row has left yet, it begins again more sparingly.
+fn or_sparingly(
     mut batches: SendableRecordBatchStream,
-    mut state: SessionState,
+    state: SessionState,
     plan: LogicalPlan,
+    memory: usize,
 ) -> Batches {
     let begun = async move {
         match batches.next().await {
-            Some(Err(error)) if is_exhausted(&error) => {
-                tracing::info!(%error, "begins again with joins that can go to the disk");
+            Some(Err(error)) if sparing::is_exhausted(&error) => {
+                tracing::info!(%error, "begins again with less memory");
                 drop(batches);
-                state.config_mut().options_mut().optimizer.prefer_hash_join = false;
-                let plan = state.create_physical_plan(&plan).await;
-                match plan.and_then(|plan| execute_stream(plan, state.task_ctx())) {
+                match sparing::begin(state, &plan, memory).await {
                     Ok(batches) => batches.boxed(),
                     Err(error) => stream::once(async { Err(error) }).boxed(),
                 }
@@ -313,15 +315,13 @@ fn or_by_merging(
     stream::once(begun).flatten().boxed()
 }
 
-fn is_exhausted(error: &DataFusionError) -> bool {
-    matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
-}
-
 /// What to compute, and what it answers.
 pub(super) struct Planned {
     pub(super) state: SessionState,
     pub(super) plan: LogicalPlan,
     pub(super) columns: Vec<Column>,
+    /// The files that it reads.
+    pub(super) store: Arc<Store>,
 }
 
 fn disk(dir: PathBuf, bytes: u64) -> DiskManagerBuilder {

@@ -3,6 +3,7 @@
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 
+use super::sparing;
 use crate::error::Error;
 
 /// What went wrong, perhaps while a file was read: its location and its path.
@@ -22,7 +23,14 @@ pub(super) fn of(error: &DataFusionError, file: Option<(&str, &str)>) -> Error {
         DataFusionError::NotImplemented(what) => {
             Error::Unsupported { what: first_line(what), hint: None }
         }
-        DataFusionError::ResourcesExhausted(why) => Error::OutOfMemory { why: first_line(why) },
+        DataFusionError::Internal(why) if sparing::is_exhausted(root) => {
+            Error::OutOfMemory { why: first_line(why) }
+        }
+        DataFusionError::ResourcesExhausted(why) => {
+            // Who else holds memory is for the log.
+            let (why, _) = why.split_once(" with top memory consumers").unwrap_or((why, ""));
+            Error::OutOfMemory { why: first_line(why) }
+        }
         DataFusionError::ArrowError(arrow, _) => unreadable(of_arrow(arrow)),
         DataFusionError::ParquetError(parquet) => unreadable(first_line(&parquet.to_string())),
         DataFusionError::Plan(why) if why.starts_with("Invalid function '") => {

@@ -73,7 +73,7 @@ impl Kind {
     }
 
     /// By the end of a file's name.
-    fn of_name(name: &str) -> Option<Kind> {
+    pub(super) fn of_name(name: &str) -> Option<Kind> {
         let (_, ending) = name.rsplit_once('.')?;
         Some(match ending.to_ascii_lowercase().as_str() {
             "arrow" | "arrows" | "feather" | "ipc" => Kind::Arrow,
@@ -100,7 +100,7 @@ impl Kind {
 
 impl Compression {
     /// By the end of a file's name: the compression, and the name without that end.
-    fn of_name(name: &str) -> (Compression, &str) {
+    pub(super) fn of_name(name: &str) -> (Compression, &str) {
         let endings = [
             (".gz", Compression::Gzip),
             (".bz2", Compression::Bzip2),

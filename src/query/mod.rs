@@ -9,6 +9,7 @@
 //! - `coerce`: implicit conversions.
 //! - `functions`: what MySQL has and DataFusion has not.
 //! - `delta`: the rows of tables.
+//! - `sparing`: a query that begins again because it has needed too much memory.
 //! - `store`: the files as DataFusion reads them; `seen`: what is known of them from earlier queries.
 //! - `named`: errors that name their file.
 //! - `prune`: files that a filter leaves out.
@@ -52,6 +53,8 @@ mod prune;
 mod rewrite;
 #[cfg(feature = "query")]
 mod seen;
+#[cfg(feature = "query")]
+mod sparing;
 #[cfg(feature = "query")]
 mod store;
 #[cfg(feature = "query")]

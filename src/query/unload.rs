@@ -153,7 +153,7 @@ struct Directory {
 
 impl Layout {
     async fn of(planned: Planned, by: &[PartitionBy], form: &Form) -> Result<Layout> {
-        let Planned { state, plan, columns } = planned;
+        let Planned { state, plan, columns, .. } = planned;
         let fields = plan.schema().fields().iter();
         let types: Vec<DataType> = fields.map(|field| field.data_type().clone()).collect();
         let places = left(&columns, by)?;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use opendal::{Metadata, Operator};
 use tokio_util::task::TaskTracker;
 
-use crate::error::{Error, Result, StorageKind};
+use crate::error::{Error, Result};
 use crate::stage::copy::Home;
 use crate::stage::digest::Digests;
 use crate::stage::lock::Locks;
@@ -427,21 +427,12 @@ impl Files {
         let inside = tokio::task::spawn_blocking(move || stays_below(&root, &file))
             .await
             .map_err(|error| Error::Internal { what: error.to_string() })?;
-        if inside {
-            return Ok(());
-        }
-        Err(Error::Storage {
-            operation: "use",
-            stage: self.label.clone(),
-            path: path.to_owned(),
-            kind: StorageKind::Denied,
-            detail: "a symbolic link leads out of the stage's root".to_owned(),
-        })
+        if inside { Ok(()) } else { Err(self.leads_out(path)) }
     }
 }
 
 /// Whether what exists of the path is below the root once links are followed.
-fn stays_below(root: &Path, path: &Path) -> bool {
+pub(super) fn stays_below(root: &Path, path: &Path) -> bool {
     for part in path.ancestors() {
         if let Ok(real) = part.canonicalize() {
             // Above a root that was removed, a place without links will do: the root comes back.

@@ -18,7 +18,7 @@
 //! | `reach`, `guard` | how far an address is; the way of stages to the network, which leads to none that is not allowed |
 //! | `policy` | what the operator allows stages: directories, URLs, endpoints, credentials |
 //! | `open` | a place into an operator, with or without the server's own credentials |
-//! | [`files`], `list`, `writer`, `parts` | look, read, remove; the order of a listing; an upload, in parts |
+//! | [`files`], `local`, `list`, `writer`, `parts` | look, read, remove; files of this machine; the order of a listing; an upload, in parts |
 //! | `digest`, `attribute`, `marks` | the MD5s and SHA-256s of files: computed; kept in a directory; kept in an object store |
 //! | `copy` | from one place to another: by the storage, or through here |
 //! | `presign`, `link` | URLs that need no password: the storage's, and our own |
@@ -75,6 +75,7 @@ mod history;
 mod key;
 mod link;
 mod list;
+mod local;
 mod lock;
 mod marks;
 mod meter;

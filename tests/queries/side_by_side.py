@@ -1,5 +1,6 @@
 """What tests and measurements of queries share: a server of one's own, files on its stages, and DuckDB beside it."""
 
+import atexit
 import dataclasses
 import datetime
 import decimal
@@ -99,6 +100,13 @@ def look_at_s3(connection, suite, folder, below, form):
         view(connection, table, file, form, f"{folder}/{table}.parquet")
 
 
+class Answer(typing.NamedTuple):
+    """What a client prints."""
+
+    rows: list[list[str]]
+    errors: str
+
+
 class Server:
     """`stagewire serve` with a data directory in a folder, and what it is told in its configuration."""
 
@@ -113,6 +121,8 @@ class Server:
             [*command, "--data-dir", self.data, "--config", folder / "stagewire.toml"],
             stdout=subprocess.PIPE, stderr=self.log, text=True, env=settings,
         )
+        # A test that fails leaves no server behind.
+        atexit.register(self.process.kill)
         ready = self.process.stdout.readline()
         if not ready.startswith("stagewire ready"):
             sys.exit(f"the server did not start: {(folder / 'server.log').read_text()}")
@@ -125,14 +135,19 @@ class Server:
             "--batch", "--skip-column-names", "--raw", "--quick", database,
         ]  # fmt: skip
 
-    def sql(self, text, database="default", seconds=QUERY_SECONDS):
+    def sql(self, text, database="default"):
         """Rows as the client prints them, each a list of texts."""
+        answer = self.answer(text, database)
+        if answer.errors:
+            raise RuntimeError(answer.errors)
+        return answer.rows
+
+    def answer(self, text, database="default", *options):
+        """The same with errors, behind which `--force` goes on."""
         done = subprocess.run(
-            self.client(database), input=text, capture_output=True, text=True, timeout=seconds, check=False
+            [*self.client(database), *options], input=text, capture_output=True, text=True, timeout=QUERY_SECONDS, check=False
         )
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr.strip())
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        return Answer([line.split("\t") for line in done.stdout.splitlines()], done.stderr.strip())
 
     def status(self, name):
         """A number of /proc, such as VmHWM: the most memory that the server ever had, in KiB."""
