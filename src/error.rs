@@ -1393,7 +1393,9 @@ impl StorageKind {
 
     fn hint(self) -> Option<&'static str> {
         match self {
-            StorageKind::Denied => Some("see the stage's CREDENTIALS; the server's log has more"),
+            StorageKind::Denied => Some(
+                "see the credentials of the stage or its connection; the server's log has more",
+            ),
             StorageKind::Failed | StorageKind::NotFound => Some("the server's log has more"),
             StorageKind::Busy => Some("try again later"),
             StorageKind::Full | StorageKind::NotADirectory | StorageKind::Unsupported => None,

@@ -878,6 +878,27 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_beside_a_connection_is_no_secret_and_leads_nowhere() {
+        for key in OPTIONS.iter().filter(|key| BESIDE.contains(&key.name)) {
+            assert!(!matches!(key.kind, Kind::Secret | Kind::Endpoint), "{}", key.name);
+            assert!(!CREDENTIALS.contains(&key.name) && !WHERE.contains(&key.name), "{}", key.name);
+        }
+        for key in OPTIONS.iter().filter(|key| key.kind == Kind::Endpoint) {
+            assert!(WHERE.contains(&key.name), "{}", key.name);
+        }
+        for (url, names) in [
+            ("s3://b/", false),
+            ("azblob://c/", false),
+            ("azure://a.blob.core.windows.net/c/", true),
+            ("webdav://h/", true),
+            ("webhdfs://h:1/", true),
+            ("https://h/", true),
+        ] {
+            assert_eq!(names_the_host(url), names, "{url}");
+        }
+    }
+
+    #[test]
     fn unknown_options_are_taken_for_secrets() {
         assert!(is_secret("s3://b/", "secret_access_key"));
         assert!(!is_secret("s3://b/", "region"));

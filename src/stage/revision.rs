@@ -341,6 +341,25 @@ mod tests {
     }
 
     #[test]
+    fn a_stage_with_a_connection_is_of_another_kind() {
+        let (seal, mut present) = (Seal::new([1; 32]), stage());
+        let mut definition = (*present.definition).clone();
+        let via = Via { id: Uuid::new_v4(), name: "vault".to_owned() };
+        if let Place::External(external) = &mut definition.place {
+            external.connection = Some(via);
+        }
+        present.definition = Arc::new(definition.clone());
+        let bytes = encode_stage(&StageState::Present(present), &seal).expect("encoded");
+        // A server that knows no connections doesn't take it for a stage without credentials.
+        let text = String::from_utf8(bytes.clone()).expect("UTF-8");
+        assert!(text.contains("\"connected\"") && !text.contains("\"external\""), "{text}");
+        let StageState::Present(read) = decode_stage(&bytes, &definition.name, &seal) else {
+            panic!("not present")
+        };
+        assert_eq!(read.definition.place, definition.place);
+    }
+
+    #[test]
     fn what_cannot_be_read_is_damaged() {
         let seal = Seal::new([1; 32]);
         let name = StageName::new("db", "lake");
