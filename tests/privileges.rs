@@ -63,6 +63,7 @@ enum Need {
     /// The stage of a table.
     Table(&'static str),
     /// To drop a view of somebody else.
+    #[cfg_attr(not(feature = "query"), expect(dead_code, reason = "views are the engine's"))]
     View(&'static str),
     /// To change a file format of somebody else.
     Format(&'static str),
