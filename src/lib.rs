@@ -17,7 +17,8 @@
 //! # Who knows whom
 //!
 //! `main → { server, http } → session → statement → { sql, access, transfer, query, schema, formats } → stage → rows`, and
-//! [`error`] for all. No arrow turns back: a stage never sees SQL, a statement never sees a socket.
+//! [`error`] for all; `query` compresses by `transfer`. No arrow turns back: a stage never sees SQL, a statement never
+//! sees a socket.
 //! [`client`] is the other end of the wire: it uses [`sql`]'s quoting and [`transfer`]'s names alone.
 //! [`tls`] and [`compressed`] know nobody; `server` and `http` encrypt by the one, `server` compresses
 //! by the other.

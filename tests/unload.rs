@@ -322,3 +322,26 @@ fn a_file_is_read_and_replaced_by_one_statement() {
         Some("7")
     );
 }
+
+#[test]
+fn of_two_at_once_one_has_the_name() {
+    let Some((world, mut client)) = world(Storage::Fs) else { return };
+    let sql = format!("COPY INTO @lake/one.csv FROM (SELECT * FROM ({MANY}) x WHERE n < 50000)");
+    let addr = world.server.addr;
+    let racers: Vec<_> = (0..4)
+        .map(|_| {
+            let sql = sql.clone();
+            std::thread::spawn(move || match Client::connect(addr).query(&sql).pop() {
+                Some(Response::Rows { .. }) => 0,
+                Some(Response::Err(refusal)) => refusal.code,
+                other => panic!("{other:?}"),
+            })
+        })
+        .collect();
+    let mut ends: Vec<u16> = racers.into_iter().map(|one| one.join().expect("an end")).collect();
+    ends.sort_unstable();
+    assert_eq!(ends, [0, 1086, 1086, 1086]);
+    let count = rows(&mut client, "SELECT COUNT(*) FROM @lake/one.csv").1;
+    assert_eq!(count, [[Some("50000".to_owned())]]);
+    assert_eq!(world.unfinished(), [""; 0]);
+}

@@ -42,7 +42,7 @@ pub(super) enum Binary {
 }
 
 /// How moments are written: as `SELECT` shows them.
-pub(super) const SECONDS: &str = "%Y-%m-%d %H:%M:%S";
+const SECONDS: &str = "%Y-%m-%d %H:%M:%S";
 const MILLIS: &str = "%Y-%m-%d %H:%M:%S%.3f";
 pub(super) const MICROS: &str = "%Y-%m-%d %H:%M:%S%.6f";
 

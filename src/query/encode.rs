@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
@@ -19,8 +19,7 @@ use datafusion::parquet::basic::Compression;
 use datafusion::parquet::file::properties::WriterProperties;
 use parking_lot::Mutex;
 
-use super::csv::{MICROS, Style};
-use super::values;
+use super::csv::{MICROS, Style, texts};
 use super::writing::{Form, Writing};
 use crate::error::{Error, Result};
 use crate::rows::{Column, Type};
@@ -130,39 +129,20 @@ impl Encoder {
 
     /// How much it keeps in memory.
     pub(super) fn memory(&self) -> usize {
-        let kept = match &self.kind {
-            Kind::Parquet(writer) => writer.memory_size(),
-            Kind::Arrow(_)
-            | Kind::ArrowStream(_)
-            | Kind::Avro(_)
-            | Kind::Csv(_)
-            | Kind::Ndjson(_) => 0,
-        };
-        kept + self.out.0.lock().capacity()
+        let group = if let Kind::Parquet(writer) = &self.kind { writer.memory_size() } else { 0 };
+        group + self.out.0.lock().capacity()
     }
 
     /// About how many bytes will come out for what has gone in, besides those that have.
     pub(super) fn pending(&self) -> u64 {
-        match &self.kind {
-            Kind::Parquet(writer) => u64::try_from(writer.in_progress_size()).unwrap_or(u64::MAX),
-            Kind::Arrow(_)
-            | Kind::ArrowStream(_)
-            | Kind::Avro(_)
-            | Kind::Csv(_)
-            | Kind::Ndjson(_) => 0,
-        }
+        let Kind::Parquet(writer) = &self.kind else { return 0 };
+        u64::try_from(writer.in_progress_size()).unwrap_or(u64::MAX)
     }
 
-    /// Keeps as little as it can.
+    /// Keeps as little as it can: what Parquet has collected becomes a group of rows.
     pub(super) fn flush(&mut self) -> Result<()> {
-        match &mut self.kind {
-            Kind::Parquet(writer) => writer.flush().map_err(|error| unfit(&error)),
-            Kind::Arrow(_)
-            | Kind::ArrowStream(_)
-            | Kind::Avro(_)
-            | Kind::Csv(_)
-            | Kind::Ndjson(_) => Ok(()),
-        }
+        let Kind::Parquet(writer) = &mut self.kind else { return Ok(()) };
+        writer.flush().map_err(|error| unfit(&error))
     }
 
     /// Ends the file: the rest of it, and how large it is before it is compressed.
@@ -263,15 +243,13 @@ pub(super) fn fitted(
 }
 
 fn converted(column: &ArrayRef, ty: &DataType) -> Result<ArrayRef> {
-    if column.data_type() == ty {
+    let own = column.data_type();
+    if own == ty {
         return Ok(column.clone());
     }
-    if *ty == DataType::Utf8 && values::type_of(column.data_type()) == Type::Text {
-        let is_text = matches!(column.data_type(), DataType::Utf8View | DataType::Dictionary(..));
-        if !is_text {
-            let texts = super::csv::texts(column)?;
-            return Ok(Arc::new(datafusion::arrow::array::StringArray::from(texts)));
-        }
+    let is_text = own.is_string() || matches!(own, DataType::Dictionary(..) | DataType::Null);
+    if *ty == DataType::Utf8 && !is_text {
+        return Ok(Arc::new(StringArray::from(texts(column)?)));
     }
     cast(column, ty).map_err(|error| failed(&error))
 }
