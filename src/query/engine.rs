@@ -35,7 +35,7 @@ use super::rewrite::{self, Names};
 use super::seen::Seen;
 use super::sparing;
 use super::store::Store;
-use super::table::{self, Located};
+use super::table::{self, Asked, Located};
 use super::{
     Answer, Change, FileTable, KeptTable, Load, Loaded, Query, coerce, delta, fault, functions,
     values,
@@ -179,7 +179,8 @@ impl Engine {
     ) -> Result<Planned> {
         let Query { ast, texts, spellings: given, files, rows, kept } = query;
         let mut ast = dialect::in_lower_case(&ast)?;
-        let with_metadata = rewrite::names_metadata(&ast);
+        let asked =
+            Asked { metadata: rewrite::names_metadata(&ast), all: rewrite::reads_all(&ast) };
         let mut store = Store::default();
         let known: Vec<_> = files
             .iter()
@@ -190,12 +191,11 @@ impl Engine {
             .collect();
         let store = Arc::new(store);
         let context = self.context(&store)?;
-        let mut names = Names { metadata: with_metadata, ..Names::default() };
+        let mut names = Names { metadata: asked.metadata, ..Names::default() };
         let mut spellings = HashMap::new();
         for (table, metas) in files.iter().zip(known) {
             let state = context.state();
-            let located =
-                table::locate(table, metas, &store, &self.seen, &state, with_metadata).await?;
+            let located = table::locate(table, metas, &store, &self.seen, &state, asked).await?;
             remember(table, &located, &mut names, &mut spellings);
             let view = Arc::new(ViewTable::new(located.plan, None));
             context

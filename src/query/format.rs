@@ -10,6 +10,7 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 
 use encoding_rs::{Encoding, UTF_8};
 
+use super::lines::Marks;
 use super::text::{Convert, Dialect, How, Shape};
 use crate::error::{Error, Result};
 use crate::sql::{date_format, options};
@@ -48,6 +49,8 @@ pub(super) struct Reading {
     pub(super) named: bool,
     /// Whether each row of a text is a line of its own.
     pub(super) by_line: bool,
+    /// Whether each line of a CSV file is a row, once somebody has looked.
+    pub(super) lines_are_rows: Option<bool>,
     options: Arc<BTreeMap<String, String>>,
 }
 
@@ -215,7 +218,9 @@ impl Reading {
             false => Compression::None,
         };
         let named = kind.is_positional() && get("PARSE_HEADER") == Some("TRUE");
-        Ok(Reading { kind, compression, named, by_line: true, options: options.clone() })
+        let lines_are_rows = (get("MULTI_LINE") == Some("FALSE")).then_some(true);
+        let options = options.clone();
+        Ok(Reading { kind, compression, named, by_line: true, lines_are_rows, options })
     }
 
     /// What reads it.
@@ -234,7 +239,19 @@ impl Reading {
     /// Whether a file may be cut at the ends of lines.
     pub(super) fn may_be_cut(&self) -> bool {
         // A line's end in quotes is part of the value.
-        self.by_line && (!self.kind.is_positional() || self.get("MULTI_LINE") == Some("FALSE"))
+        self.by_line && (!self.kind.is_positional() || self.lines_are_rows == Some(true))
+    }
+
+    /// What to look for to tell whether each line is a row; `None` if that is known, or of no use.
+    pub(super) fn marks(&self) -> Option<Marks> {
+        let usual = if self.kind == Kind::Tsv { b'\t' } else { b',' };
+        let dialect = self.dialect(usual).ok()?;
+        let plain = self.kind.is_positional()
+            && self.compression == Compression::None
+            && self.get("ENCODING").is_none();
+        let simple = dialect.escape.is_none() && dialect.terminator.is_none();
+        (plain && simple && self.lines_are_rows.is_none())
+            .then_some(Marks { quote: dialect.quote, delimiter: dialect.delimiter })
     }
 
     fn how(&self) -> Result<How> {

@@ -3,7 +3,7 @@
 //!
 //! - `engine`: from a query to rows.
 //! - `table`: the files of one location as a table; `unify`: one schema for many files.
-//! - `format`: how files are read; `text`: CSV and JSON.
+//! - `format`: how files are read; `text`: CSV and JSON; `lines`: whether a CSV file can be cut.
 //! - `unload`: rows to files; `target`: where they go; `writing`: how files are written; `encode`, `csv`: rows to
 //!   bytes; `outbox`: files, all of them or none.
 //! - `coerce`: implicit conversions.
@@ -43,6 +43,8 @@ mod fault;
 mod format;
 #[cfg(feature = "query")]
 mod functions;
+#[cfg(feature = "query")]
+mod lines;
 #[cfg(feature = "query")]
 mod named;
 #[cfg(feature = "query")]

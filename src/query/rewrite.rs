@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, CharacterLength, DataType, ExactNumberInfo,
     ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, Interval, ObjectName, Query, Select, SelectItem, SetExpr,
-    TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    FunctionArguments, GroupByExpr, Ident, Interval, ObjectName, Query, Select, SelectItem,
+    SetExpr, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use super::table::METADATA;
@@ -80,6 +80,19 @@ pub(super) fn tell_apart(query: &mut Query) {
 pub(super) fn names_metadata(query: &Query) -> bool {
     let text = query.to_string().to_lowercase();
     METADATA.iter().any(|name| text.contains(name))
+}
+
+/// Whether a query reads all rows of its tables: `false` if it is plainly content with the first ones.
+pub(super) fn reads_all(query: &Query) -> bool {
+    let SetExpr::Select(select) = &*query.body else { return true };
+    let computed = select.projection.iter().any(|item| {
+        matches!(
+            item,
+            SelectItem::UnnamedExpr(Expr::Function(_)) | SelectItem::ExprWithAlias { .. }
+        )
+    });
+    let grouped = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
+    query.limit_clause.is_none() || query.order_by.is_some() || computed || grouped
 }
 
 /// Which table is meant by an alias.

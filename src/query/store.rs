@@ -21,6 +21,7 @@ use object_store::{
     PutOptions, PutPayload, PutResult, Result as StoreResult, coalesce_ranges,
 };
 
+use super::lines::{self, Marks};
 use crate::error::Error;
 use crate::stage::files::{Entry, Files};
 use crate::stage::name::StagePath;
@@ -67,6 +68,19 @@ impl Store {
     /// The path on its stage of what DataFusion names so.
     pub(super) fn path_of(&self, location: &Path) -> Option<&str> {
         self.objects.get(location).map(|object| object.entry.path.as_str())
+    }
+
+    /// Whether each line of a CSV file is a row; `None` for a file elsewhere, which would come twice over the network.
+    pub(super) async fn are_lines_rows(
+        &self,
+        location: &Path,
+        marks: Marks,
+    ) -> StoreResult<Option<bool>> {
+        let object = self.object(location)?;
+        match object.open().await? {
+            Some(file) => lines::are_rows(blocks(file, 0..object.meta.size), marks).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// A text in which files have the paths that they have on their stages.

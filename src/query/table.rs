@@ -42,6 +42,9 @@ use crate::stage::files::Entry;
 /// How many files are looked into at once.
 const LOOKS: usize = 16;
 
+/// Bytes of a CSV file that is worth cutting: what DataFusion cuts into parts by default.
+const GREAT: u64 = 10 << 20;
+
 /// The columns that tell where a row comes from. They are there when a query names one.
 pub(super) const METADATA: [&str; 4] = [
     "metadata$filename",
@@ -60,6 +63,15 @@ pub(super) struct Located {
     pub(super) positional: bool,
 }
 
+/// What a query wants of its locations.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// Whether it names a column of [`METADATA`].
+    pub(super) metadata: bool,
+    /// Whether it reads all of their rows, as far as it looks.
+    pub(super) all: bool,
+}
+
 /// One file, before it is part of a scan.
 struct Member {
     entry: Entry,
@@ -76,8 +88,9 @@ pub(super) async fn locate(
     store: &Arc<Store>,
     seen: &Arc<Seen>,
     session: &SessionState,
-    with_metadata: bool,
+    asked: Asked,
 ) -> Result<Located> {
+    let with_metadata = asked.metadata;
     let options = Arc::new(table.options.clone());
     let looks = table.entries.iter().cloned().zip(known).map(|(entry, meta)| {
         let (location, options) = (meta.location.clone(), options.clone());
@@ -108,9 +121,14 @@ pub(super) async fn locate(
             Ok::<_, Error>(Member { entry, meta, reading, schema })
         }
     });
-    let members: Vec<Member> = stream::iter(looks).buffered(LOOKS).try_collect().await?;
+    let mut members: Vec<Member> = stream::iter(looks).buffered(LOOKS).try_collect().await?;
     if members.is_empty() {
         return Err(Error::NoFiles { location: table.location.clone() });
+    }
+    if asked.all {
+        for member in &mut members {
+            look_for_lines(member, &options, store, seen).await;
+        }
     }
     let schemas: Vec<SchemaRef> = members.iter().map(|member| member.schema.clone()).collect();
     let all = Arc::new(unify(&schemas));
@@ -158,6 +176,22 @@ async fn look(
             reading.by_line = sample.by_line;
             Ok((reading, sample.schema))
         }
+    }
+}
+
+/// Finds out whether a great CSV file can be cut at its lines, so that all processors read it.
+async fn look_for_lines(
+    member: &mut Member,
+    options: &Arc<BTreeMap<String, String>>,
+    store: &Store,
+    seen: &Seen,
+) {
+    let Some(marks) = member.reading.marks().filter(|_| member.meta.size >= GREAT) else { return };
+    // One that can't be read is an error when it is read.
+    if let Ok(Some(rows)) = store.are_lines_rows(&member.meta.location, marks).await {
+        member.reading.lines_are_rows = Some(rows);
+        let found = Found { reading: member.reading.clone(), schema: member.schema.clone() };
+        seen.put(member.meta.location.clone(), options.clone(), found);
     }
 }
 
