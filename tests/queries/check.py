@@ -6,17 +6,22 @@ import sys
 import tempfile
 
 import hits
+import lines
 import side_by_side
 import tpch
 
 # With the scale and the formats that take a debug build a minute each.
-SUITES = {"tpch": (tpch.SUITE, "0.01", "parquet,csv"), "hits": (hits.SUITE, "0.01", "parquet")}
+SUITES = {
+    "tpch": (tpch.SUITE, "0.01", "parquet,csv"),
+    "hits": (hits.SUITE, "0.01", "parquet"),
+    "lines": (lines.SUITE, "0.3", "plain"),
+}
 
 
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--s3", action="store_true")
-    arguments.add_argument("--suites", default="tpch,hits")
+    arguments.add_argument("--suites", default="tpch,hits,lines")
     arguments.add_argument("--scale")
     arguments.add_argument("--formats")
     given = arguments.parse_args()
