@@ -422,8 +422,8 @@ const REQUESTS: &[Request] = &[
 const OPEN: &[(&str, &str)] = &[("GET", "/health"), ("GET", "/metrics")];
 
 /// Names that nobody sees without a privilege.
-const HIDDEN: &[&str] = &["books", "ledger", "lake", "pond", "a.csv", "eve", "boss", "loaders"];
-const HIDDEN: &[&str] = &["books", "lake", "pond", "a.csv", "vault", "eve", "boss", "loaders"];
+const HIDDEN: &[&str] =
+    &["books", "ledger", "lake", "pond", "a.csv", "vault", "eve", "boss", "loaders"];
 
 struct World {
     server: Server,

@@ -82,6 +82,7 @@ const QUERIES: &[&str] = &[
     "create_view",
     "select_errors",
     "select_files",
+    "select_json",
     "select_options",
 ];
 

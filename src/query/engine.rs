@@ -37,8 +37,8 @@ use super::sparing;
 use super::store::Store;
 use super::table::{self, Asked, Located};
 use super::{
-    Answer, Change, FileTable, KeptTable, Load, Loaded, Query, coerce, delta, fault, functions,
-    values,
+    Answer, Change, FileTable, KeptTable, Load, Loaded, ParquetFacts, Query, coerce, delta, fault,
+    functions, inspect, json, values,
 };
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -164,6 +164,11 @@ impl Engine {
         start(&state, physical(&state, plan).await?)
     }
 
+    pub(super) async fn inspect(&self, table: FileTable) -> Result<Vec<ParquetFacts>> {
+        let inspecting = threads()?.spawn(inspect::facts(table));
+        AbortOnDropHandle::new(inspecting).await.map_err(broken)?
+    }
+
     /// What to compute, and what it answers. It is found out on the threads that compute, for what breaks
     /// there breaks nothing else.
     pub(super) async fn plan(&self, query: Query) -> Result<Planned> {
@@ -177,7 +182,7 @@ impl Engine {
         query: Query,
         given_rows: Option<(&KeptTable, LogicalPlan)>,
     ) -> Result<Planned> {
-        let Query { ast, texts, spellings: given, files, rows, kept } = query;
+        let Query { ast, texts, spellings: given, files, rows, kept, zone } = query;
         let mut ast = dialect::in_lower_case(&ast)?;
         let asked =
             Asked { metadata: rewrite::names_metadata(&ast), all: rewrite::reads_all(&ast) };
@@ -191,11 +196,12 @@ impl Engine {
             .collect();
         let store = Arc::new(store);
         let context = self.context(&store)?;
-        let mut names = Names { metadata: asked.metadata, ..Names::default() };
+        let mut names = Names { metadata: asked.metadata, zone, ..Names::default() };
         let mut spellings = HashMap::new();
         for (table, metas) in files.iter().zip(known) {
             let state = context.state();
-            let located = table::locate(table, metas, &store, &self.seen, &state, asked).await?;
+            let located =
+                table::locate(table, metas, &store, &self.seen, &state, &names, asked).await?;
             remember(table, &located, &mut names, &mut spellings);
             let view = Arc::new(ViewTable::new(located.plan, None));
             context
@@ -226,8 +232,8 @@ impl Engine {
         }
         spellings.extend(given.into_iter().map(|name| (name.to_lowercase(), name)));
         let original = ast.clone();
-        rewrite::tell_apart(&mut ast);
         rewrite::rewrite(&mut ast, &names)?;
+        rewrite::tell_apart(&mut ast);
         let state = context.state();
         let statement = Parsed::Statement(Box::new(ast::Statement::Query(Box::new(ast))));
         let plan =
@@ -255,6 +261,7 @@ impl Engine {
         let state = state.with_expr_planners(planners).build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context);
+        json::register(&context);
         Ok(context)
     }
 }
@@ -377,9 +384,8 @@ fn remember(
 ) {
     let lower = located.names.iter().map(|name| (name.to_lowercase(), name.clone()));
     spellings.extend(lower);
-    if located.positional {
-        names.columns.insert(table.name.clone(), located.names.clone());
-    }
+    let by_table = if located.positional { &mut names.columns } else { &mut names.rows };
+    by_table.insert(table.name.clone(), located.names.clone());
 }
 
 /// The columns of a plan: named as their files name them, or as they were written.

@@ -9,6 +9,8 @@
 //! - `coerce`: implicit conversions.
 //! - `functions`: what MySQL has and DataFusion has not.
 //! - `delta`: the rows of tables.
+//! - `json`: parts of values; `row`: functions that are computed row by row.
+//! - `inspect`: what the footers of Parquet files say.
 //! - `sparing`: a query that begins again because it has needed too much memory.
 //! - `store`: the files as DataFusion reads them; `seen`: what is known of them from earlier queries.
 //! - `named`: errors that name their file.
@@ -44,6 +46,10 @@ mod format;
 #[cfg(feature = "query")]
 mod functions;
 #[cfg(feature = "query")]
+mod inspect;
+#[cfg(feature = "query")]
+mod json;
+#[cfg(feature = "query")]
 mod lines;
 #[cfg(feature = "query")]
 mod named;
@@ -53,6 +59,8 @@ mod outbox;
 mod prune;
 #[cfg(feature = "query")]
 mod rewrite;
+#[cfg(feature = "query")]
+mod row;
 #[cfg(feature = "query")]
 mod seen;
 #[cfg(feature = "query")]
@@ -104,6 +112,8 @@ pub struct Query {
     pub rows: Vec<RowTable>,
     /// Tables whose rows are kept.
     pub kept: Vec<KeptTable>,
+    /// The session's time zone: a name or an offset; `None` for UTC.
+    pub zone: Option<String>,
 }
 
 impl Query {
@@ -111,8 +121,28 @@ impl Query {
     pub fn of_all(table: FileTable) -> Result<Query> {
         let ast = dialect::query(&format!("SELECT * FROM {}", table.name))?;
         let (texts, spellings, rows) = (vec!["*".to_owned()], Vec::new(), Vec::new());
-        Ok(Query { ast, texts, spellings, files: vec![table], rows, kept: Vec::new() })
+        let (kept, zone) = (Vec::new(), None);
+        Ok(Query { ast, texts, spellings, files: vec![table], rows, kept, zone })
     }
+}
+
+/// What the footer of a Parquet file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParquetFacts {
+    /// What wrote it.
+    pub created_by: Option<String>,
+    /// Columns, each part of a nested one counted.
+    pub columns: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Groups of rows.
+    pub row_groups: u64,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Bytes of the largest group of rows, packed.
+    pub largest_compressed: u64,
+    /// Bytes of the largest group of rows, unpacked.
+    pub largest_uncompressed: u64,
 }
 
 /// What the names of tables that are files begin with.
@@ -166,6 +196,8 @@ pub struct KeptTable {
     pub files: Arc<Files>,
     /// Its columns, in order.
     pub columns: Vec<DeclaredColumn>,
+    /// The session's time zone: a name or an offset; `None` for UTC.
+    pub zone: Option<String>,
 }
 
 /// What to do with the rows of a table.
@@ -369,6 +401,11 @@ impl Engine {
         self.inner.run(query).await
     }
 
+    /// What the footers of Parquet files say.
+    pub async fn inspect(&self, table: FileTable) -> Result<Vec<ParquetFacts>> {
+        self.inner.inspect(table).await
+    }
+
     /// How it is computed, a line a step; `analyze` computes it, and tells rows and times.
     pub async fn explain(&self, query: Query, analyze: bool) -> Result<String> {
         self.inner.explain(query, analyze).await
@@ -427,6 +464,12 @@ impl Engine {
     /// Refuses.
     pub async fn run(&self, query: Query) -> Result<Answer> {
         drop(query);
+        std::future::ready(Err(absent())).await
+    }
+
+    /// Refuses.
+    pub async fn inspect(&self, table: FileTable) -> Result<Vec<ParquetFacts>> {
+        drop(table);
         std::future::ready(Err(absent())).await
     }
 

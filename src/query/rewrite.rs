@@ -8,10 +8,11 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, CharacterLength, DataType, ExactNumberInfo,
     ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, GroupByExpr, Ident, Interval, ObjectName, Query, Select, SelectItem,
-    SetExpr, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    FunctionArguments, GroupByExpr, Ident, Interval, JsonPath, JsonPathElem, ObjectName, Query,
+    Select, SelectItem, SetExpr, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
+use super::json;
 use super::table::METADATA;
 use crate::error::{Error, Result};
 
@@ -34,6 +35,10 @@ pub(super) struct Names {
     /// Tables that are files with names for the columns that `$1`, `$2` ... stand for: by the name of the
     /// table in the query.
     pub(super) columns: HashMap<String, Vec<String>>,
+    /// Other tables that are files: there `$1` is the row, and `$1:name` one of these columns.
+    pub(super) rows: HashMap<String, Vec<String>>,
+    /// The session's time zone, if it is not UTC.
+    pub(super) zone: Option<String>,
     /// Whether tables that are files have the columns of [`METADATA`].
     pub(super) metadata: bool,
 }
@@ -106,7 +111,8 @@ impl VisitorMut for Aliases<'_> {
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
         if let TableFactor::Table { name, alias: Some(alias), .. } = table
-            && self.names.columns.contains_key(&name.to_string())
+            && (self.names.columns.contains_key(&name.to_string())
+                || self.names.rows.contains_key(&name.to_string()))
         {
             self.found.insert(alias.name.value.to_lowercase(), name.to_string());
         }
@@ -137,6 +143,17 @@ impl VisitorMut for Rewriter<'_> {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        let Expr::JsonAccess { value, path } = expr else { return ControlFlow::Continue(()) };
+        match self.part(value, path) {
+            Ok(part) => {
+                *expr = part;
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         match self.expression(expr) {
             Ok(()) => ControlFlow::Continue(()),
@@ -161,13 +178,17 @@ impl Rewriter<'_> {
             Expr::Identifier(ident) => {
                 if let Some(name) = self.positional(None, ident)? {
                     *ident = Ident::new(name);
+                } else if let Some(columns) = self.row(None, ident)? {
+                    *expr = object(None, columns);
                 }
             }
             Expr::CompoundIdentifier(parts) => {
-                if let [table, column] = parts.as_mut_slice()
-                    && let Some(name) = self.positional(Some(table), column)?
-                {
-                    *column = Ident::new(name);
+                if let [table, column] = parts.as_mut_slice() {
+                    if let Some(name) = self.positional(Some(table), column)? {
+                        *column = Ident::new(name);
+                    } else if let Some(columns) = self.row(Some(table), column)? {
+                        *expr = object(Some(table), columns);
+                    }
                 }
             }
             Expr::Function(function) => {
@@ -226,6 +247,51 @@ impl Rewriter<'_> {
         }
     }
 
+    /// The columns of the row that `$1` stands for, where it does.
+    fn row(&self, table: Option<&Ident>, column: &Ident) -> Result<Option<&Vec<String>>> {
+        if column.value != "$1" {
+            return Ok(None);
+        }
+        let Some(table) = table else {
+            let mut all = self.names.rows.values();
+            let only = all.next();
+            return match all.next() {
+                Some(_) => Err(Error::AmbiguousColumn { name: column.value.clone() }),
+                None => Ok(only),
+            };
+        };
+        let alias = self.aliases.get(&table.value.to_lowercase());
+        Ok(alias.and_then(|name| self.names.rows.get(name)))
+    }
+
+    /// `value:a.b[0]`; of a row, the first name is that of a column.
+    fn part(&self, value: &Expr, path: &JsonPath) -> Result<Expr> {
+        let mut parts = path.path.iter().map(place).collect::<Result<Vec<_>>>()?;
+        let (table, columns) = match value {
+            Expr::Identifier(ident) => (None, self.row(None, ident)?),
+            Expr::CompoundIdentifier(names) => match names.as_slice() {
+                [table, column] => (Some(table), self.row(Some(table), column)?),
+                _ => (None, None),
+            },
+            _ => (None, None),
+        };
+        let mut value = value.clone();
+        if let Some(columns) = columns
+            && let Some(Ok(name)) = parts.first()
+        {
+            let Some(known) = columns.iter().find(|column| column.eq_ignore_ascii_case(name))
+            else {
+                return Ok(cast(Expr::value(Value::Null), DataType::Text));
+            };
+            value = of_table(table, known);
+            parts.remove(0);
+        }
+        match parts.is_empty() {
+            true => Ok(value),
+            false => Ok(function("mysql_part", vec![value, text(&json::path_of(&parts))])),
+        }
+    }
+
     /// `INTERVAL 3 DAY` and `INTERVAL '3' DAY` are one text to DataFusion.
     fn interval(&self, interval: &mut Interval) {
         let Some(field) = interval.leading_field.take() else { return };
@@ -240,6 +306,38 @@ impl Rewriter<'_> {
             Some(number) => *interval.value = text(&format!("{number} {field}")),
             None => interval.leading_field = Some(field),
         }
+    }
+}
+
+/// A column, perhaps of this table.
+fn of_table(table: Option<&Ident>, column: &str) -> Expr {
+    let column = Ident::new(column.to_lowercase());
+    match table {
+        Some(table) => Expr::CompoundIdentifier(vec![table.clone(), column]),
+        None => Expr::Identifier(column),
+    }
+}
+
+/// A row as one value.
+fn object(table: Option<&Ident>, columns: &[String]) -> Expr {
+    let pairs = columns.iter().flat_map(|column| [text(column), of_table(table, column)]);
+    function("named_struct", pairs.collect())
+}
+
+/// A name or a number in a path.
+fn place(part: &JsonPathElem) -> Result<std::result::Result<String, usize>> {
+    let key = match part {
+        JsonPathElem::Dot { key, .. } => return Ok(Ok(key.clone())),
+        JsonPathElem::Bracket { key } | JsonPathElem::ColonBracket { key } => key,
+    };
+    let refused = || Error::Unsupported {
+        what: format!("The path [{key}]"),
+        hint: Some("a place is a number from 0, or a name in quotes".to_owned()),
+    };
+    let Expr::Value(value) = key else { return Err(refused()) };
+    match &value.value {
+        Value::Number(digits, _) => digits.parse().map(Err).map_err(|_| refused()),
+        other => other.clone().into_string().map(Ok).ok_or_else(refused),
     }
 }
 
@@ -311,6 +409,8 @@ fn binary(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Expr> {
             let divisor = function("nullif", vec![right, zero]);
             nested(binary_op(left, BinaryOperator::Modulo, divisor))
         }
+        BinaryOperator::Arrow => function("mysql_json_extract", vec![left, right]),
+        BinaryOperator::LongArrow => function("mysql_json_value", vec![left, right]),
         BinaryOperator::Regexp => matches(&left, &right, false),
         BinaryOperator::Xor => {
             let (left, right) = (truth(left), truth(right));
@@ -373,6 +473,9 @@ fn call(called: &mut Function) -> Result<Option<Expr>> {
         return Ok(None);
     }
     let Some(arguments) = arguments(called) else { return Ok(None) };
+    if name.starts_with("json_") && json::is_known(&format!("mysql_{name}")) {
+        return Ok(Some(function(&format!("mysql_{name}"), arguments)));
+    }
     Ok(by_name(&name, arguments))
 }
 
@@ -466,9 +569,6 @@ fn by_name(name: &str, arguments: Vec<Expr>) -> Option<Expr> {
         }
         ("dayname", Some(value), None, None) => {
             function("mysql_date_format", vec![value, text("%W")])
-        }
-        ("json_extract", Some(value), Some(path), None) => {
-            function("mysql_json_extract", vec![value, path])
         }
         ("any_value", Some(value), None, None) => function("first_value", vec![value]),
         ("std" | "stddev", Some(value), None, None) => function("stddev_pop", vec![value]),

@@ -32,6 +32,7 @@ use super::engine::threads;
 use super::format::{Compression, Kind, Reader, Reading};
 use super::named::naming;
 use super::prune;
+use super::rewrite::Names;
 use super::seen::{Found, Seen};
 use super::store::Store;
 use super::text::{TextSource, sample};
@@ -88,6 +89,7 @@ pub(super) async fn locate(
     store: &Arc<Store>,
     seen: &Arc<Seen>,
     session: &SessionState,
+    names: &Names,
     asked: Asked,
 ) -> Result<Located> {
     let with_metadata = asked.metadata;
@@ -131,7 +133,7 @@ pub(super) async fn locate(
         }
     }
     let schemas: Vec<SchemaRef> = members.iter().map(|member| member.schema.clone()).collect();
-    let all = Arc::new(unify(&schemas));
+    let all = Arc::new(in_zone(unify(&schemas), names.zone.as_deref()));
     let partitions = Partitions::of(&members);
     let positional = members.iter().all(|member| member.reading.kind.is_positional());
     let mut plan: Option<LogicalPlan> = None;
@@ -151,6 +153,19 @@ pub(super) async fn locate(
     let mut names: Vec<String> = all.fields().iter().map(|field| field.name().clone()).collect();
     names.extend(partitions.fields.iter().map(|field| field.name().clone()));
     Ok(Located { plan, names, positional })
+}
+
+/// Moments of time zones, as the clock of the session shows them.
+fn in_zone(schema: Schema, zone: Option<&str>) -> Schema {
+    let Some(zone) = zone else { return schema };
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            let ty = DataType::Timestamp(*unit, Some(zone.into()));
+            Arc::new(Field::new(field.name(), ty, true))
+        }
+        _ => field.clone(),
+    });
+    Schema::new(fields.collect::<Vec<_>>())
 }
 
 /// What is in a file, and how it is read.

@@ -17,6 +17,7 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{DataFusionError, Result as PlanResult, ScalarValue};
 use datafusion::datasource::MemTable;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::RowTable;
 use crate::error::{Error, Result};
@@ -131,7 +132,7 @@ fn append(column: &ArrayRef, rows: &mut [Row]) -> Result<()> {
                 TimeUnit::Microsecond | TimeUnit::Nanosecond => MAX_FRACTION,
             };
             let micros = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
-            let column = converted(column, &micros)?;
+            let column = local(&converted(column, &micros)?)?;
             each!(column.as_primitive::<TimestampMicrosecondType>(), |v| moment(v, fraction));
         }
         DataType::Time32(unit) => {
@@ -155,6 +156,37 @@ fn append(column: &ArrayRef, rows: &mut [Row]) -> Result<()> {
         _ => return shown(column, rows),
     }
     Ok(())
+}
+
+/// Moments as the clock of their time zone shows them.
+pub(super) fn local(column: &ArrayRef) -> Result<ArrayRef> {
+    let DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) = column.data_type() else {
+        return Ok(column.clone());
+    };
+    let moments = column.as_primitive::<TimestampMicrosecondType>();
+    if matches!(zone.as_ref(), "UTC" | "+00:00" | "Z") {
+        return Ok(Arc::new(moments.clone().with_timezone_opt::<&str>(None)));
+    }
+    let zone = zone_named(zone).ok_or_else(|| Error::UnknownTimeZone { name: zone.to_string() })?;
+    let shifted = moments.unary_opt::<_, TimestampMicrosecondType>(|micros| {
+        let at = Timestamp::from_microsecond(micros).ok()?;
+        micros.checked_add(i64::from(zone.to_offset(at).seconds()).checked_mul(1_000_000)?)
+    });
+    Ok(Arc::new(shifted))
+}
+
+/// A time zone by its name or its offset.
+pub(super) fn zone_named(name: &str) -> Option<TimeZone> {
+    if name.eq_ignore_ascii_case("SYSTEM") || name == "Z" {
+        return Some(TimeZone::UTC);
+    }
+    if let Some(rest) = name.strip_prefix(['+', '-']) {
+        let (hours, minutes) = rest.split_once(':')?;
+        let seconds = hours.parse::<i32>().ok()? * 3600 + minutes.parse::<i32>().ok()? * 60;
+        let seconds = if name.starts_with('-') { -seconds } else { seconds };
+        return Some(TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).ok()?));
+    }
+    TimeZone::get(name).ok()
 }
 
 fn converted(column: &ArrayRef, ty: &DataType) -> Result<ArrayRef> {

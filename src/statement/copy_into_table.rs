@@ -271,7 +271,7 @@ impl CopyIntoTable {
             size_limit: self.size_limit,
             only_look: self.mode == Mode::Errors,
         };
-        let rows = kept::rows(session, &name, &table, "the_table");
+        let rows = kept::rows(session, &name, &table, "the_table")?;
         let loaded = session.instance.engine.load(rows, load).await?;
         if let Some(stage) = stage {
             let done: Vec<_> = loaded
@@ -352,7 +352,9 @@ impl CopyIntoTable {
             LoadStatus::Skipped => {
                 Some("it was loaded before; FORCE = TRUE loads it again".to_owned())
             }
-            _ => first.map(|error| error.why.clone()),
+            LoadStatus::Loaded | LoadStatus::Partial | LoadStatus::Failed => {
+                first.map(|error| error.why.clone())
+            }
         };
         vec![
             file.entry.path.as_str().into(),

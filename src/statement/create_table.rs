@@ -21,6 +21,11 @@
 //! The rows are Delta Lake's: Parquet files and a log of commits, each a change that is seen whole or not at all, by
 //! every server of the catalog. Keys and indexes are read and not kept: nothing here enforces one.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of SQL's tree only a part means something here"
+)]
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -324,7 +329,7 @@ impl CreateTable {
         };
         let stages = &session.instance.stages;
         let mut discard = Discard { session, table: table.id, name: &name, wanted: true };
-        let rows = kept::rows(session, &name, &table, "the_table");
+        let rows = kept::rows(session, &name, &table, "the_table")?;
         session.instance.engine.create_table(rows.clone()).await?;
         let mut affected = 0;
         if let Source::Query(select) = &self.from {
@@ -484,7 +489,7 @@ impl TruncateTable {
     /// Empties it.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
         let (name, table) = kept::find(session, &self.name, StagePrivilege::Write).await?;
-        let rows = kept::rows(session, &name, &table, "the_table");
+        let rows = kept::rows(session, &name, &table, "the_table")?;
         session.instance.engine.rewrite(rows, crate::query::Change::RemoveAll).await?;
         // As MySQL answers.
         Ok(Outcome::done())

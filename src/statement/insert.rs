@@ -15,6 +15,11 @@
 //! Each statement is one commit: all of its rows are there, or none. Many rows in one statement are fast, one row a
 //! statement is slow, for a commit is a file; rows in many files are loaded by `COPY INTO`.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of SQL's tree only a part means something here"
+)]
+
 use std::fmt;
 
 use sqlparser::ast::{
@@ -132,7 +137,7 @@ impl Insert {
         let given = positions.len();
         complete(&mut select.query, &table, &mut positions, &defaults)?;
         let query = files::query(&select, session).await?;
-        let rows = kept::rows(session, &name, &table, "the_table");
+        let rows = kept::rows(session, &name, &table, "the_table")?;
         match session.instance.engine.insert(rows, positions, query).await {
             Err(Error::ColumnCount { found, .. }) if !defaults.is_empty() => {
                 let found = found.saturating_sub(defaults.len());
@@ -344,7 +349,7 @@ impl ChangeRows {
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
         let (name, table) = kept::find(session, &self.table, StagePrivilege::Write).await?;
         let Some(which) = &self.which else {
-            let rows = kept::rows(session, &name, &table, "the_table");
+            let rows = kept::rows(session, &name, &table, "the_table")?;
             let removed = session.instance.engine.rewrite(rows, Change::RemoveAll).await?;
             return Ok(Outcome::affected(removed));
         };

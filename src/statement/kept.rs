@@ -7,6 +7,7 @@ use crate::schema::table::Table;
 use crate::session::Session;
 use crate::sql::name::QualifiedName;
 use crate::stage::name::StageName;
+use crate::statement::select::files;
 
 /// The table of this name, for who may do this with it.
 pub async fn find(
@@ -71,14 +72,20 @@ pub async fn is_seen(session: &Session, name: &StageName, table: &Table) -> Resu
 }
 
 /// The way to the rows of a table that a query has under a name of its own.
-pub fn rows(session: &Session, name: &StageName, table: &Table, in_query: &str) -> KeptTable {
-    KeptTable {
+pub fn rows(
+    session: &Session,
+    name: &StageName,
+    table: &Table,
+    in_query: &str,
+) -> Result<KeptTable> {
+    Ok(KeptTable {
         name: in_query.to_owned(),
         label: name.to_string(),
         id: table.id,
         files: session.instance.stages.row_files(table.id, &name.name),
         columns: table.columns.clone(),
-    }
+        zone: files::zone_of(session)?,
+    })
 }
 
 /// The error for a table that is not there, or that somebody may not know of.

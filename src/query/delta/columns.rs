@@ -66,9 +66,15 @@ pub(super) fn seen(ty: Declared) -> DataType {
     }
 }
 
-/// The way from what the files hold to what queries see, a cast a step.
-pub(super) fn way(ty: Declared) -> Vec<DataType> {
-    match (stored(ty), seen(ty)) {
+/// The way from what the files hold to what queries see in a time zone, a cast a step.
+pub(super) fn way(ty: Declared, zone: Option<&str>) -> Vec<DataType> {
+    let seen = match (seen(ty), zone) {
+        (DataType::Timestamp(unit, Some(_)), Some(zone)) => {
+            DataType::Timestamp(unit, Some(zone.into()))
+        }
+        (seen, _) => seen,
+    };
+    match (stored(ty), seen) {
         (stored, seen) if stored == seen => Vec::new(),
         // Microseconds first, then the coarser unit.
         (DataType::Int64, seen @ DataType::Time32(_)) => {

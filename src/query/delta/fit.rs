@@ -71,6 +71,7 @@ impl Bad {
 /// Fits as many rows as there are. A column without an array has `NULL` in each.
 pub(super) fn fit(
     columns: &[DeclaredColumn],
+    zone: Option<&str>,
     schema: &SchemaRef,
     arrays: &[Option<ArrayRef>],
     rows: usize,
@@ -82,7 +83,7 @@ pub(super) fn fit(
             Some(Some(array)) => array.clone(),
             _ => new_null_array(&stored(column.ty), rows),
         };
-        fitted.push(fit_column(column, &array, &mut bad).map_err(failed)?);
+        fitted.push(fit_column(column, zone, &array, &mut bad).map_err(failed)?);
     }
     let rows = RecordBatch::try_new(schema.clone(), fitted).map_err(failed)?;
     let bad: Vec<Bad> = bad.into_values().collect();
@@ -106,11 +107,12 @@ fn failed(error: ArrowError) -> Error {
 /// One column, as the files hold it; what is wrong is added to `bad`.
 fn fit_column(
     column: &DeclaredColumn,
+    zone: Option<&str>,
     given: &ArrayRef,
     bad: &mut BTreeMap<usize, Bad>,
 ) -> Result<ArrayRef, ArrowError> {
     let given = prepared(given, column.ty)?;
-    let checked = cast(&given, &checked(column.ty))?;
+    let checked = cast(&given, &checked(column.ty, zone))?;
     let checked = rounded(checked, column.ty);
     let mut tell = |row: usize, misfit: Misfit| {
         bad.entry(row).or_insert_with(|| Bad {
@@ -173,8 +175,12 @@ fn size(number: u32) -> usize {
 }
 
 /// What values become first: a type in which every value that is right has a place, and no other.
-fn checked(ty: Declared) -> DataType {
+fn checked(ty: Declared, zone: Option<&str>) -> DataType {
     match ty {
+        // What says no zone is of the session's.
+        Declared::Timestamp(_) if zone.is_some() => {
+            DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into))
+        }
         Declared::Integer { .. } => seen(ty),
         Declared::Time(_) => DataType::Time64(TimeUnit::Microsecond),
         other => stored(other),
@@ -325,10 +331,9 @@ mod tests {
     fn fitted(ty: Declared, texts: &[&str]) -> (Vec<String>, Vec<String>) {
         let columns = [column(ty, false)];
         let schema = super::super::columns::schema(&columns);
-        let array: ArrayRef = Arc::new(StringArray::from_iter(
-            texts.iter().map(|text| (*text != "NULL").then_some(*text)),
-        ));
-        let fitted = fit(&columns, &schema, &[Some(array)], texts.len()).expect("a batch");
+        let given = texts.iter().map(|text| Some(*text).filter(|text| *text != "NULL"));
+        let array: ArrayRef = Arc::new(given.collect::<StringArray>());
+        let fitted = fit(&columns, None, &schema, &[Some(array)], texts.len()).expect("a batch");
         let values = fitted.rows.column(0);
         let shown = (0..values.len()).map(|row| shown(values, row)).collect();
         let bad = fitted.bad.iter().map(|bad| format!("{}: {}", bad.row, bad.why())).collect();

@@ -233,8 +233,13 @@ impl Loader<'_> {
                 *slot = Some(value.to_array_of_size(chunk.rows).map_err(failed)?);
             }
         }
-        let Fitted { rows, bad } =
-            fit(&self.kept.columns, self.writer.schema(), &chunk.arrays, chunk.rows)?;
+        let Fitted { rows, bad } = fit(
+            &self.kept.columns,
+            self.kept.zone.as_deref(),
+            self.writer.schema(),
+            &chunk.arrays,
+            chunk.rows,
+        )?;
         report.rows_parsed += u64::try_from(chunk.rows + chunk.broken.len()).unwrap_or_default();
         let mut errors: Vec<LoadError> = bad
             .iter()

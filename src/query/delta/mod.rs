@@ -139,7 +139,7 @@ fn plan_of(
         .map_err(failed)?;
     let column = |column: &crate::rows::declared::DeclaredColumn| {
         let mut expr = Expr::Column(Column::new(Some(kept.name.as_str()), &column.name));
-        for ty in columns::way(column.ty) {
+        for ty in columns::way(column.ty, kept.zone.as_deref()) {
             expr = cast(expr, ty);
         }
         expr.alias(column.name.to_lowercase())

@@ -125,7 +125,8 @@ pub(in crate::query) async fn insert(
                 *place = Some(array.clone());
             }
         }
-        let fitted = fit(&kept.columns, writer.schema(), &arrays, batch.num_rows())?;
+        let fitted =
+            fit(&kept.columns, kept.zone.as_deref(), writer.schema(), &arrays, batch.num_rows())?;
         if let Some(bad) = fitted.bad.into_iter().next() {
             let row = writer.rows + u64::try_from(bad.row).unwrap_or_default() + 1;
             return Err(bad.error(row));

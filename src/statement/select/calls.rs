@@ -5,6 +5,8 @@
 //! DIRECTORY(@s)
 //! INFER_SCHEMA(LOCATION => '@s/path' [, FILE_FORMAT => '<name>' | <option of FILE_FORMAT> => <value>, ...])
 //!
+//! INSPECT_PARQUET('@s/path.parquet')
+//!
 //! > SELECT SUM(size) FROM LIST_STAGE(LOCATION => '@lake', PATTERN => '.*[.]parquet')
 //! > SELECT column_name, type FROM INFER_SCHEMA(LOCATION => '@lake/books.parquet')
 //! > SELECT * FROM NOPE('@lake')
@@ -16,7 +18,7 @@ use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr};
 use super::wanted::{Wanted, named, text_of};
 use crate::access::people::StagePrivilege;
 use crate::error::{Error, Result};
-use crate::query::{FileTable, Query, RowTable};
+use crate::query::{FileTable, ParquetFacts, Query, RowTable};
 use crate::rows::{Column, Row, Type, Value};
 use crate::session::Session;
 use crate::sql::location::{Area, Location};
@@ -35,6 +37,7 @@ enum Called {
     ListStage,
     Directory,
     InferSchema,
+    InspectParquet,
 }
 
 impl Call {
@@ -44,6 +47,7 @@ impl Call {
             "LIST_STAGE" => Called::ListStage,
             "DIRECTORY" => Called::Directory,
             "INFER_SCHEMA" => Called::InferSchema,
+            "INSPECT_PARQUET" => Called::InspectParquet,
             _ => return Err(Error::UnknownFunction { name: name.to_owned() }),
         };
         let (mut location, mut rest) = (None, Vec::new());
@@ -81,6 +85,7 @@ impl Call {
             }
             Called::Directory => self.directory(session).await?,
             Called::InferSchema => self.schema(session).await?,
+            Called::InspectParquet => self.inspection(session).await?,
         };
         Ok(RowTable { name, columns, rows })
     }
@@ -150,6 +155,35 @@ impl Call {
             ]
         };
         Ok((columns, found.into_iter().zip(0..).map(row).collect()))
+    }
+}
+
+impl Call {
+    /// Databend's columns, a row a file.
+    async fn inspection(&self, session: &Session) -> Result<(Vec<Column>, Vec<Row>)> {
+        let columns = vec![
+            Column::nullable("created_by", Type::Text),
+            Column::new("num_columns", Type::UInt),
+            Column::new("num_rows", Type::UInt),
+            Column::new("num_row_groups", Type::UInt),
+            Column::new("serialized_size", Type::UInt),
+            Column::new("max_row_groups_size_compressed", Type::UInt),
+            Column::new("max_row_groups_size_uncompressed", Type::UInt),
+        ];
+        let table = self.wanted.table(FileTable::name_of(0), session).await?;
+        let row = |facts: ParquetFacts| {
+            vec![
+                facts.created_by.into(),
+                Value::UInt(facts.columns),
+                Value::UInt(facts.rows),
+                Value::UInt(facts.row_groups),
+                Value::UInt(facts.size),
+                Value::UInt(facts.largest_compressed),
+                Value::UInt(facts.largest_uncompressed),
+            ]
+        };
+        let facts = session.instance.engine.inspect(table).await?;
+        Ok((columns, facts.into_iter().map(row).collect()))
     }
 }
 

@@ -306,10 +306,11 @@ pub async fn query(select: &Select, session: &Session) -> Result<query::Query> {
     for (in_query, name) in &tables.kept {
         let table = schema.table(name).ok_or_else(|| kept::unknown(name))?;
         kept::need(session, name, table, StagePrivilege::Read).await?;
-        tables_kept.push(kept::rows(session, name, table, in_query));
+        tables_kept.push(kept::rows(session, name, table, in_query)?);
     }
     let (texts, spellings) = (select.texts.clone(), tables.spellings);
-    Ok(query::Query { ast, texts, spellings, files, rows, kept: tables_kept })
+    let (kept, zone) = (tables_kept, zone_of(session)?);
+    Ok(query::Query { ast, texts, spellings, files, rows, kept, zone })
 }
 
 /// An expression with what it asks of the session.
@@ -318,6 +319,14 @@ pub fn folded(mut expr: Expr, session: &Session) -> Result<Expr> {
         ControlFlow::Continue(()) => Ok(expr),
         ControlFlow::Break(error) => Err(error),
     }
+}
+
+/// The session's time zone, if it is not UTC.
+pub fn zone_of(session: &Session) -> Result<Option<String>> {
+    let zone = session.variables.get(session, None, "time_zone")?.to_string();
+    let is_utc =
+        ["SYSTEM", "UTC", "+00:00", "-00:00"].iter().any(|utc| zone.eq_ignore_ascii_case(utc));
+    Ok((!is_utc).then_some(zone))
 }
 
 /// The views that a query names.

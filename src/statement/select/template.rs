@@ -1,5 +1,10 @@
 //! `USING TEMPLATE`: the columns that files have, asked for in Snowflake's way.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of SQL's tree only a part means something here"
+)]
+
 use sqlparser::ast::{Expr, FunctionArg, FunctionArguments, SetExpr, TableFactor};
 
 use super::Select;

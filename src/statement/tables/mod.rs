@@ -450,6 +450,7 @@ pub struct TypeName {
 
 impl TypeName {
     /// Of a type as a column of a table was declared.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others have what their results have")]
     pub fn of_declared(ty: Declared) -> TypeName {
         let base = TypeName::of(ty.ty());
         let column_type = match ty {
