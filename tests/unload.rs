@@ -21,7 +21,7 @@ fn done(client: &mut Client, sql: &str) -> Response {
 fn rows(client: &mut Client, sql: &str) -> Table {
     match done(client, sql) {
         Response::Rows { columns, rows, .. } => (columns, rows),
-        other => panic!("{sql}: {other:?}"),
+        other @ (Response::Ok { .. } | Response::Err(_)) => panic!("{sql}: {other:?}"),
     }
 }
 

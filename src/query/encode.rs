@@ -236,8 +236,7 @@ pub(super) fn fitted(
         converted(column, field.data_type())
     });
     let columns = columns.collect::<Result<Vec<_>>>()?;
-    let options =
-        datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options)
         .map_err(|error| failed(&error))
 }
