@@ -159,7 +159,7 @@ fn parse_source(cursor: &mut Cursor<'_>) -> Result<Source> {
             cursor.expect_sign(")")?;
             Ok(Source::Query(Box::new(query)))
         }
-        Token::Word(word) if ["SELECT", "WITH"].iter().any(|w| word.eq_ignore_ascii_case(w)) => {
+        Token::Word(word) if begins_query(word) && !ends_name(cursor.peek_at(1)) => {
             Err(cursor.expected("a table, a location or a query in parentheses after FROM"))
         }
         Token::Word(_) | Token::Name(_) | Token::Text(_) => {
@@ -167,6 +167,25 @@ fn parse_source(cursor: &mut Cursor<'_>) -> Result<Source> {
         }
         Token::Number(_) | Token::Uri(_) | Token::Sign(_) | Token::End => {
             Err(cursor.expected("a table, a location or a query in parentheses after FROM"))
+        }
+    }
+}
+
+/// Whether a query may begin so, which needs parentheses here.
+fn begins_query(word: &str) -> bool {
+    word.eq_ignore_ascii_case("SELECT") || word.eq_ignore_ascii_case("WITH")
+}
+
+/// Whether a name may end before this token: a table can be called `select`.
+fn ends_name(next: &Token) -> bool {
+    match next {
+        Token::Word(word) => CopyIntoLocation::NAMES.iter().any(|name| {
+            name.split(' ').next().is_some_and(|first| word.eq_ignore_ascii_case(first))
+        }),
+        Token::Sign(sign) => sign == ".",
+        Token::End => true,
+        Token::Name(_) | Token::Text(_) | Token::Number(_) | Token::Location(_) | Token::Uri(_) => {
+            false
         }
     }
 }
