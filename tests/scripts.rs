@@ -84,6 +84,7 @@ const QUERIES: &[&str] = &[
     "select_files",
     "select_json",
     "select_options",
+    "select_zones",
 ];
 
 /// Scripts of what needs a storage with credentials.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, try_cast};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use sqlparser::ast::BinaryOperator;
+
+use super::functions::to_number;
 
 /// The planner, which is asked before DataFusion's own.
 pub(super) fn planner() -> Arc<dyn ExprPlanner> {
@@ -29,7 +31,7 @@ impl ExprPlanner for Coercion {
             _ => return Ok(PlannerResult::Original(expr)),
         };
         let computed = |side: &Expr| {
-            Ok::<_, datafusion::common::DataFusionError>(is_text(&side.get_type(schema)?))
+            Ok::<_, datafusion::common::DataFusionError>(is_no_number(&side.get_type(schema)?))
         };
         let (left, right) = (computed(&expr.left)?, computed(&expr.right)?);
         // A text and an interval are a moment.
@@ -38,12 +40,12 @@ impl ExprPlanner for Coercion {
             return Ok(PlannerResult::Original(expr));
         }
         let RawBinaryExpr { left: a, right: b, .. } = expr;
-        let number = |side, text| if text { try_cast(side, DataType::Float64) } else { side };
+        let number = |side, text| if text { to_number(side) } else { side };
         let (a, b) = (Box::new(number(a, left)), Box::new(number(b, right)));
         Ok(PlannerResult::Planned(Expr::BinaryExpr(BinaryExpr { left: a, op, right: b })))
     }
 }
 
-fn is_text(ty: &DataType) -> bool {
-    matches!(ty, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+fn is_no_number(ty: &DataType) -> bool {
+    matches!(ty, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean)
 }

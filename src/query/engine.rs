@@ -38,7 +38,7 @@ use super::store::Store;
 use super::table::{self, Asked, Located};
 use super::{
     Answer, Change, FileTable, KeptTable, Load, Loaded, ParquetFacts, Query, coerce, delta, fault,
-    functions, inspect, json, values,
+    functions, inspect, json, texts, values,
 };
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -262,6 +262,7 @@ impl Engine {
         let context = SessionContext::new_with_state(state);
         functions::register(&context);
         json::register(&context);
+        texts::register(&context);
         Ok(context)
     }
 }

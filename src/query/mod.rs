@@ -7,7 +7,7 @@
 //! - `unload`: rows to files; `target`: where they go; `writing`: how files are written; `encode`, `csv`: rows to
 //!   bytes; `outbox`: files, all of them or none.
 //! - `coerce`: implicit conversions.
-//! - `functions`: what MySQL has and DataFusion has not.
+//! - `functions`: what MySQL has and DataFusion has not; `texts`: the rare ones, row by row (`row`).
 //! - `delta`: the rows of tables.
 //! - `json`: parts of values; `row`: functions that are computed row by row.
 //! - `inspect`: what the footers of Parquet files say.
@@ -73,6 +73,8 @@ mod table;
 mod target;
 #[cfg(feature = "query")]
 mod text;
+#[cfg(feature = "query")]
+mod texts;
 #[cfg(feature = "query")]
 mod unify;
 #[cfg(feature = "query")]

@@ -8,12 +8,13 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, CharacterLength, DataType, ExactNumberInfo,
     ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, GroupByExpr, Ident, Interval, JsonPath, JsonPathElem, ObjectName, Query,
-    Select, SelectItem, SetExpr, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, Interval, JoinOperator, JsonPath,
+    JsonPathElem, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, UnaryOperator,
+    Value, VisitMut, VisitorMut,
 };
 
-use super::json;
 use super::table::METADATA;
+use super::{json, texts};
 use crate::error::{Error, Result};
 
 /// Aggregates of numbers, whatever they are given.
@@ -129,6 +130,20 @@ impl VisitorMut for Rewriter<'_> {
     type Break = Error;
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        // The order of a join is DataFusion's to choose.
+        for join in select.from.iter_mut().flat_map(|from| &mut from.joins) {
+            if let JoinOperator::StraightJoin(constraint) = &join.join_operator {
+                join.join_operator = JoinOperator::Inner(constraint.clone());
+            }
+        }
+        // `WITH ROLLUP` is a function to DataFusion.
+        if let GroupByExpr::Expressions(by, modifiers) = &mut select.group_by
+            && modifiers.as_slice() == [GroupByWithModifier::Rollup]
+        {
+            modifiers.clear();
+            let sets = by.drain(..).map(|by| vec![by]).collect();
+            by.push(Expr::Rollup(sets));
+        }
         if self.names.metadata && self.reads_files(select) {
             for item in &mut select.projection {
                 if let SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) =
@@ -192,7 +207,9 @@ impl Rewriter<'_> {
                 }
             }
             Expr::Function(function) => {
-                if let Some(other) = call(function)? {
+                if let Some(other) = self.of_zone(function) {
+                    *expr = other;
+                } else if let Some(other) = call(function)? {
                     *expr = other;
                 }
             }
@@ -205,6 +222,48 @@ impl Rewriter<'_> {
                 *expr = matches(value, pattern, *negated);
             }
             Expr::Interval(interval) => self.interval(interval),
+            Expr::UnaryOp { op: UnaryOperator::Not, expr: value }
+            | Expr::IsTrue(value)
+            | Expr::IsNotTrue(value)
+            | Expr::IsFalse(value)
+            | Expr::IsNotFalse(value) => **value = truth(nested((**value).clone())),
+            Expr::Substring { expr: value, substring_from: Some(from), substring_for, .. }
+                if !is_positive(from) =>
+            {
+                let length = substring_for.take().map(|length| *length);
+                let (value, from) = ((**value).clone(), (**from).clone());
+                let arguments = [value, from].into_iter().chain(length);
+                *expr = function("mysql_substring", arguments.collect());
+            }
+            Expr::Extract { field, expr: value, .. } => {
+                if let Some(part) = extracted(&field.to_string(), value) {
+                    *expr = part;
+                }
+            }
+            Expr::Ceil { expr: value, .. } => {
+                let ceil = function("ceil", vec![(**value).clone()]);
+                *expr = function("mysql_whole", vec![ceil]);
+            }
+            Expr::Floor { expr: value, .. } => {
+                let floor = function("floor", vec![(**value).clone()]);
+                *expr = function("mysql_whole", vec![floor]);
+            }
+            Expr::Convert { expr: value, data_type: Some(ty), .. } if of_own(ty) => {
+                *expr = converted((**value).clone(), ty);
+            }
+            // All texts are in UTF-8.
+            Expr::Convert { expr: value, data_type: None, charset: Some(_), .. } => {
+                *expr = as_text((**value).clone());
+            }
+            Expr::Prefixed { prefix, value } if prefix.value.starts_with('_') => {
+                *expr = (**value).clone();
+            }
+            Expr::Collate { expr: value, collation } if is_binary(collation) => {
+                *expr = (**value).clone();
+            }
+            Expr::Cast { expr: value, data_type, .. } if of_own(data_type) => {
+                *expr = converted((**value).clone(), data_type);
+            }
             Expr::Cast { kind, data_type, .. } => {
                 // A value that can't be converted is NULL and a warning to MySQL.
                 *kind = CastKind::TryCast;
@@ -220,6 +279,27 @@ impl Rewriter<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A call of what depends on the session's time zone.
+    fn of_zone(&self, called: &Function) -> Option<Expr> {
+        let mut given = arguments(called)?.into_iter();
+        let (value, format) = (given.next()?, given.next());
+        let zone = || text(self.names.zone.as_deref().unwrap_or("UTC"));
+        match called.name.to_string().to_lowercase().as_str() {
+            "unix_timestamp" if format.is_none() => {
+                Some(function("mysql_unix_timestamp", vec![value, zone()]))
+            }
+            "from_unixtime" => {
+                let seconds = function("mysql_integer", vec![value]);
+                let moment = function("mysql_from_unixtime", vec![seconds, zone()]);
+                Some(match format {
+                    Some(format) => function("mysql_date_format", vec![moment, format]),
+                    None => moment,
+                })
+            }
+            _ => None,
+        }
     }
 
     /// The column that `$2` stands for, where it has another name.
@@ -284,7 +364,7 @@ impl Rewriter<'_> {
                 return Ok(cast(Expr::value(Value::Null), DataType::Text));
             };
             value = of_table(table, known);
-            parts.remove(0);
+            parts.drain(..1);
         }
         match parts.is_empty() {
             true => Ok(value),
@@ -409,6 +489,12 @@ fn binary(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Expr> {
             let divisor = function("nullif", vec![right, zero]);
             nested(binary_op(left, BinaryOperator::Modulo, divisor))
         }
+        BinaryOperator::Plus if matches!(left, Expr::Interval(_)) => {
+            moved(right, BinaryOperator::Plus, left)
+        }
+        BinaryOperator::Plus | BinaryOperator::Minus if matches!(right, Expr::Interval(_)) => {
+            moved(left, op.clone(), right)
+        }
         BinaryOperator::Arrow => function("mysql_json_extract", vec![left, right]),
         BinaryOperator::LongArrow => function("mysql_json_value", vec![left, right]),
         BinaryOperator::Regexp => matches(&left, &right, false),
@@ -420,6 +506,98 @@ fn binary(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Expr> {
     })
 }
 
+/// Whether texts are compared byte by byte by a collation.
+fn is_binary(collation: &ObjectName) -> bool {
+    let name = collation.to_string().to_lowercase();
+    name == "binary" || name.ends_with("_bin")
+}
+
+/// Whether a number is one that counts from the beginning of a text.
+fn is_positive(number: &Expr) -> bool {
+    match number {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => digits.parse::<u64>().is_ok_and(|number| number > 0),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// A part of a moment, or several of them.
+fn extracted(unit: &str, value: &Expr) -> Option<Expr> {
+    let value = value.clone();
+    let letters = match unit.to_uppercase().as_str() {
+        "WEEK" => return Some(function("mysql_week", vec![value])),
+        "YEAR_MONTH" => "%Y%m",
+        "DAY_HOUR" => "%d%H",
+        "DAY_MINUTE" => "%d%H%i",
+        "DAY_SECOND" => "%d%H%i%s",
+        "HOUR_MINUTE" => "%k%i",
+        "HOUR_SECOND" => "%k%i%s",
+        "MINUTE_SECOND" => "%i%s",
+        unit => return part(&unit.to_lowercase(), value),
+    };
+    let shown = function("mysql_date_format", vec![value, text(letters)]);
+    Some(cast(shown, DataType::BigInt(None)))
+}
+
+/// Whether a type of `CAST` is computed by a function of ours.
+fn of_own(ty: &DataType) -> bool {
+    matches!(
+        ty,
+        DataType::Signed
+            | DataType::SignedInteger
+            | DataType::Char(_)
+            | DataType::Character(_)
+            | DataType::Datetime(_)
+            | DataType::Time(..)
+            | DataType::JSON
+    )
+}
+
+/// `CAST` to one of these types.
+fn converted(value: Expr, ty: &DataType) -> Expr {
+    match ty {
+        DataType::Char(length) | DataType::Character(length) => {
+            let value = as_text(value);
+            match length {
+                Some(CharacterLength::IntegerLength { length, .. }) => {
+                    function("left", vec![value, number(&length.to_string())])
+                }
+                Some(CharacterLength::Max) | None => value,
+            }
+        }
+        DataType::Datetime(digits) => {
+            // Whole seconds, unless more are asked for.
+            let moment = function("mysql_datetime", vec![value]);
+            let digits = match digits.unwrap_or(0) {
+                0 => 0,
+                1..=3 => 3,
+                _ => 6,
+            };
+            cast(moment, DataType::Timestamp(Some(digits), sqlparser::ast::TimezoneInfo::None))
+        }
+        DataType::Time(..) => function("mysql_time", vec![value]),
+        DataType::JSON => function("mysql_json_extract", vec![value, text("$")]),
+        _ => function("mysql_integer", vec![value]),
+    }
+}
+
+fn as_text(value: Expr) -> Expr {
+    function("mysql_text", vec![value])
+}
+
+/// Nothing where a condition does not hold.
+fn only_if(condition: Expr, result: Expr) -> Expr {
+    Expr::Case {
+        case_token: sqlparser::ast::helpers::attached_token::AttachedToken::empty(),
+        end_token: sqlparser::ast::helpers::attached_token::AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result }],
+        else_result: None,
+    }
+}
+
 fn truth(value: Expr) -> Expr {
     cast(value, DataType::Boolean)
 }
@@ -427,11 +605,8 @@ fn truth(value: Expr) -> Expr {
 /// The types that MySQL has in `CAST`.
 fn cast_type(ty: &DataType) -> Option<DataType> {
     Some(match ty {
-        DataType::Signed | DataType::SignedInteger => DataType::BigInt(None),
         DataType::Unsigned | DataType::UnsignedInteger => DataType::BigIntUnsigned(None),
-        DataType::Char(_) | DataType::Character(_) => DataType::Text,
         DataType::Varchar(Some(CharacterLength::IntegerLength { .. })) => DataType::Text,
-        DataType::Datetime(_) => DataType::Timestamp(None, sqlparser::ast::TimezoneInfo::None),
         DataType::Binary(_) => DataType::Bytea,
         DataType::Decimal(ExactNumberInfo::None) => {
             DataType::Decimal(ExactNumberInfo::PrecisionAndScale(10, 0))
@@ -465,7 +640,8 @@ fn call(called: &mut Function) -> Result<Option<Expr>> {
     {
         for argument in &mut list.args {
             if let FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) = argument {
-                *value = function("mysql_number", vec![value.clone()]);
+                let number = if name == "avg" { "mysql_average" } else { "mysql_number" };
+                *value = function(number, vec![value.clone()]);
             }
         }
     }
@@ -474,6 +650,10 @@ fn call(called: &mut Function) -> Result<Option<Expr>> {
     }
     let Some(arguments) = arguments(called) else { return Ok(None) };
     if name.starts_with("json_") && json::is_known(&format!("mysql_{name}")) {
+        return Ok(Some(function(&format!("mysql_{name}"), arguments)));
+    }
+    let own = texts::is_called(&name, arguments.len());
+    if own {
         return Ok(Some(function(&format!("mysql_{name}"), arguments)));
     }
     Ok(by_name(&name, arguments))
@@ -498,12 +678,10 @@ fn by_name(name: &str, arguments: Vec<Expr>) -> Option<Expr> {
         // NULL as soon as one of them is.
         ("concat", Some(first), second, third) => {
             let parts = [Some(first), second, third].into_iter().flatten().chain(rest);
-            let parts = parts.map(|part| cast(part, DataType::Text));
+            let parts = parts.map(as_text);
             nested(parts.reduce(|all, part| binary_op(all, BinaryOperator::StringConcat, part))?)
         }
-        ("length", Some(value), None, None) => {
-            function("octet_length", vec![cast(value, DataType::Text)])
-        }
+        ("length", Some(value), None, None) => function("octet_length", vec![as_text(value)]),
         ("ucase", Some(value), None, None) => function("upper", vec![value]),
         ("lcase", Some(value), None, None) => function("lower", vec![value]),
         ("mid", Some(value), Some(from), length) => {
@@ -514,19 +692,80 @@ fn by_name(name: &str, arguments: Vec<Expr>) -> Option<Expr> {
         ("truncate", Some(value), Some(digits), None) => function("trunc", vec![value, digits]),
         ("rand", None, None, None) => function("random", vec![]),
         ("pow", Some(base), Some(exponent), None) => function("power", vec![base, exponent]),
+        ("sign", Some(value), None, None) => {
+            cast(function("signum", vec![value]), DataType::BigInt(None))
+        }
+        ("ceiling", Some(value), None, None) => {
+            function("mysql_whole", vec![function("ceil", vec![value])])
+        }
+        ("sqrt", Some(value), None, None) => only_if(
+            binary_op(nested(value.clone()), BinaryOperator::GtEq, number("0")),
+            function("sqrt", vec![value]),
+        ),
+        ("ln" | "log" | "log2" | "log10", Some(value), None, None) => only_if(
+            binary_op(nested(value.clone()), BinaryOperator::Gt, number("0")),
+            function(if name == "log" { "ln" } else { name }, vec![value]),
+        ),
+        // NULL as soon as one of them is.
+        ("least" | "greatest", Some(first), Some(second), third) => {
+            let all: Vec<Expr> = [first, second].into_iter().chain(third).chain(rest).collect();
+            let known = all.iter().map(|value| Expr::IsNotNull(Box::new(nested(value.clone()))));
+            let known = known.reduce(|all, one| binary_op(all, BinaryOperator::And, one))?;
+            only_if(known, function(name, all))
+        }
+        ("substr" | "substring", Some(value), Some(from), length) if !is_positive(&from) => {
+            function("mysql_substring", [value, from].into_iter().chain(length).collect())
+        }
+        ("regexp_like", Some(value), Some(pattern), Some(how))
+            if literal(&how).is_some_and(|how| how == "c") =>
+        {
+            function("regexp_like", vec![value, pattern])
+        }
+        ("regexp_like", Some(value), Some(pattern), None) => matches(&value, &pattern, false),
+        ("regexp_replace", Some(value), Some(pattern), Some(new)) if rest.is_empty() => {
+            function("regexp_replace", vec![value, pattern, new, text("gi")])
+        }
+        ("timestampadd", Some(unit), Some(by), Some(value)) => {
+            function("mysql_shifted", vec![value, by, text(&unit.to_string().to_uppercase())])
+        }
+        ("timestamp", Some(value), Some(by), None) => {
+            function("mysql_addtime", vec![as_text(as_moment(value)), by])
+        }
+        ("time_format", Some(value), Some(format), None) => {
+            function("mysql_date_format", vec![value, format])
+        }
+        ("convert_tz", Some(value), Some(from), Some(to)) => {
+            let whole = literal(&value).is_some_and(|text| !text.contains('.'));
+            let moment = function("mysql_convert_tz", vec![value, from, to]);
+            match whole {
+                true => {
+                    cast(moment, DataType::Timestamp(Some(0), sqlparser::ast::TimezoneInfo::None))
+                }
+                false => moment,
+            }
+        }
         ("mod", Some(left), Some(right), None) => binary(&left, &BinaryOperator::Modulo, &right)?,
-        ("log", Some(value), None, None) => function("ln", vec![value]),
         ("date_format", Some(value), Some(format), None) => {
             function("mysql_date_format", vec![value, format])
         }
         ("str_to_date", Some(value), Some(format), None) => {
-            function("mysql_str_to_date", vec![value, format])
+            let letters = format.to_string();
+            let has =
+                |letters_of: &[&str]| letters_of.iter().any(|letter| letters.contains(letter));
+            let moment = function("mysql_str_to_date", vec![value, format]);
+            let none = sqlparser::ast::TimezoneInfo::None;
+            match (
+                has(&["%H", "%h", "%I", "%i", "%k", "%l", "%p", "%r", "%S", "%s", "%T"]),
+                has(&["%f"]),
+            ) {
+                (_, true) => moment,
+                (true, false) => cast(moment, DataType::Timestamp(Some(0), none)),
+                (false, false) => cast(moment, DataType::Date),
+            }
         }
-        ("unix_timestamp", Some(value), None, None) => {
-            function("date_part", vec![text("epoch"), as_moment(value)])
+        ("date", Some(value), None, None) => {
+            cast(function("mysql_moment", vec![value]), DataType::Date)
         }
-        ("from_unixtime", Some(value), None, None) => function("to_timestamp_seconds", vec![value]),
-        ("date", Some(value), None, None) => cast(value, DataType::Date),
         ("timestamp", Some(value), None, None) => as_moment(value),
         ("last_day", Some(value), None, None) => {
             let first = function("date_trunc", vec![text("month"), as_moment(value)]);
@@ -534,7 +773,8 @@ fn by_name(name: &str, arguments: Vec<Expr>) -> Option<Expr> {
             cast(nested(binary_op(month, BinaryOperator::Minus, interval("1 DAY"))), DataType::Date)
         }
         ("datediff", Some(left), Some(right), None) => {
-            let days = |value| cast(cast(value, DataType::Date), DataType::Int(None));
+            let day = |value| cast(function("mysql_moment", vec![value]), DataType::Date);
+            let days = |value| cast(day(value), DataType::Int(None));
             cast(
                 nested(binary_op(days(left), BinaryOperator::Minus, days(right))),
                 DataType::BigInt(None),
@@ -558,8 +798,7 @@ fn by_name(name: &str, arguments: Vec<Expr>) -> Option<Expr> {
         ("dayofmonth", Some(value), None, None) => part("day", value)?,
         ("weekofyear", Some(value), None, None) => part("week", value)?,
         (
-            "year" | "quarter" | "month" | "week" | "day" | "hour" | "minute" | "second"
-            | "microsecond",
+            "year" | "quarter" | "month" | "day" | "hour" | "minute" | "second" | "microsecond",
             Some(value),
             None,
             None,
@@ -577,8 +816,21 @@ fn by_name(name: &str, arguments: Vec<Expr>) -> Option<Expr> {
     })
 }
 
+/// What has a date and a time. Of a text that is written so, whole seconds.
 fn as_moment(value: Expr) -> Expr {
-    cast(value, DataType::Timestamp(None, sqlparser::ast::TimezoneInfo::None))
+    let moment = function("mysql_datetime", vec![value.clone()]);
+    match literal(&value) {
+        Some(text) if !text.contains('.') => {
+            cast(moment, DataType::Timestamp(Some(0), sqlparser::ast::TimezoneInfo::None))
+        }
+        _ => moment,
+    }
+}
+
+/// A text that is written as such.
+fn literal(value: &Expr) -> Option<String> {
+    let Expr::Value(value) = value else { return None };
+    value.value.clone().into_string()
 }
 
 fn interval(value: &str) -> Expr {
@@ -594,7 +846,10 @@ fn interval(value: &str) -> Expr {
 /// A moment that is moved; a plain number counts days.
 fn moved(value: Expr, op: BinaryOperator, by: Expr) -> Expr {
     let by = match by {
-        Expr::Interval(_) => by,
+        Expr::Interval(interval) => match shift(&value, &op, &interval) {
+            Some(shifted) => return shifted,
+            None => Expr::Interval(interval),
+        },
         Expr::Value(ref days) => interval(&format!(
             "{} DAY",
             days.value.clone().into_string().unwrap_or_else(|| days.value.to_string())
@@ -604,9 +859,54 @@ fn moved(value: Expr, op: BinaryOperator, by: Expr) -> Expr {
     nested(binary_op(function("mysql_moment", vec![value]), op, by))
 }
 
+/// A moment moved by what DataFusion's intervals are not for: by hours from a day, by an amount that is computed,
+/// from a text.
+fn shift(value: &Expr, op: &BinaryOperator, by: &Interval) -> Option<Expr> {
+    let (amount, unit) = match &by.leading_field {
+        Some(unit) => ((*by.value).clone(), unit.to_string().to_uppercase()),
+        None => {
+            let written = literal(&by.value)?;
+            let (amount, unit) = written.rsplit_once(' ')?;
+            (text(amount), unit.to_uppercase())
+        }
+    };
+    let of_days = matches!(unit.as_str(), "YEAR" | "MONTH" | "WEEK" | "DAY");
+    if of_days && by.leading_field.is_none() && literal(value).is_none() {
+        return None;
+    }
+    let amount = match op {
+        BinaryOperator::Minus => match literal(&amount) {
+            Some(written) => match written.strip_prefix('-') {
+                Some(positive) => text(positive),
+                None => text(&format!("-{written}")),
+            },
+            None => binary_op(number("0"), BinaryOperator::Minus, nested(amount)),
+        },
+        _ => amount,
+    };
+    let shifted = function("mysql_shifted", vec![as_text(value.clone()), amount, text(&unit)]);
+    Some(match literal(value) {
+        // Of a text it is one.
+        Some(_) => shifted,
+        None if of_days || unit == "QUARTER" => {
+            function("mysql_shifted_as", vec![value.clone(), shifted])
+        }
+        None if unit == "MICROSECOND" => function("mysql_datetime", vec![shifted]),
+        None => cast(
+            function("mysql_datetime", vec![shifted]),
+            DataType::Timestamp(Some(0), sqlparser::ast::TimezoneInfo::None),
+        ),
+    })
+}
+
 fn part(name: &str, value: Expr) -> Option<Expr> {
     let value = function("date_part", vec![text(name), as_moment(value)]);
-    Some(cast(value, DataType::BigInt(None)))
+    let value = cast(value, DataType::BigInt(None));
+    Some(match name {
+        // With the seconds to DataFusion.
+        "microsecond" => nested(binary_op(value, BinaryOperator::Modulo, number("1000000"))),
+        _ => value,
+    })
 }
 
 fn part_plus_one(name: &str, value: Expr) -> Expr {
@@ -634,7 +934,7 @@ fn group_concat(called: &mut Function) -> Result<Expr> {
         | FunctionArgumentClause::JsonReturningClause(_) => true,
     });
     let values = list.args.drain(..).filter_map(|argument| match argument {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(cast(expr, DataType::Text)),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(as_text(expr)),
         FunctionArg::Unnamed(_) | FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => None,
     });
     let value = values

@@ -100,6 +100,16 @@ impl Dialect for StageDialect {
         !self.mode.no_backslash_escapes && self.mysql.supports_string_literal_backslash_escape()
     }
 
+    /// `GROUP BY a WITH ROLLUP`
+    fn supports_group_by_with_modifier(&self) -> bool {
+        true
+    }
+
+    /// `EXTRACT(YEAR_MONTH FROM day)`
+    fn allow_extract_custom(&self) -> bool {
+        true
+    }
+
     fn parse_statement(&self, parser: &mut Parser) -> Option<Result<Statement, ParserError>> {
         self.mysql.parse_statement(parser)
     }

@@ -501,7 +501,11 @@ impl<'a> Tables<'a> {
         };
         let mut alias = alias.unwrap_or_else(|| named_so(name));
         if alias.columns.is_empty() {
-            let column = |column: &Column| TableAliasColumnDef::from_name(column.name.as_str());
+            // In quotes: a column of a file may have any name.
+            let column = |column: &Column| TableAliasColumnDef {
+                name: Ident::with_quote('`', column.name.as_str()),
+                data_type: None,
+            };
             alias.columns = view.columns.iter().map(column).collect();
         }
         self.spellings.extend(view.columns.iter().map(|column| column.name.clone()));
