@@ -83,6 +83,7 @@ const QUERIES: &[&str] = &[
     "select_errors",
     "select_files",
     "select_json",
+    "select_mysql",
     "select_options",
     "select_zones",
 ];

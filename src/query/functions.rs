@@ -616,10 +616,7 @@ mod tests {
             Decimal128Array::from(vec![100]).with_precision_and_scale(10, 2).expect("one");
         let float = Arc::new(Float64Array::from(vec![0.5])) as ArrayRef;
         let result = divide(&(Arc::new(decimal) as ArrayRef), &float).expect("a quotient");
-        assert_eq!(
-            result.as_primitive::<datafusion::arrow::array::types::Float64Type>().value(0),
-            2.0
-        );
+        assert_eq!(result.as_primitive::<Float64Type>().value(0), 2.0);
     }
 
     #[test]

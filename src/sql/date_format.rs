@@ -97,9 +97,7 @@ pub fn of_snowflake(form: &str) -> Option<String> {
             if *element == "FF" {
                 rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
             }
-        } else if first.is_ascii_alphabetic() && first != 'T' {
-            return None;
-        } else if is("TZ") {
+        } else if is("TZ") || (first.is_ascii_alphabetic() && first != 'T') {
             return None;
         } else {
             out.push(first);

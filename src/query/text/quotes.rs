@@ -74,8 +74,8 @@ impl Quotes {
                     self.state = State::Inside;
                     at += 1;
                 }
-                State::Outside { .. } => at = self.to_next_value(piece, at),
-                State::Inside => at = self.to_next_quote(piece, at),
+                State::Outside { .. } => at = self.next_value(piece, at),
+                State::Inside => at = self.next_quote(piece, at),
                 State::Escaped => {
                     self.state = State::Inside;
                     at += 1;
@@ -102,7 +102,7 @@ impl Quotes {
     }
 
     /// Goes to a quote that a value begins with, or to the end.
-    fn to_next_value(&mut self, piece: &[u8], from: usize) -> usize {
+    fn next_value(&mut self, piece: &[u8], from: usize) -> usize {
         let mut at = from;
         while let Some(found) = piece.get(at..).and_then(|rest| memchr::memchr(self.quote, rest)) {
             let quote = at + found;
@@ -119,7 +119,7 @@ impl Quotes {
         piece.len()
     }
 
-    fn to_next_quote(&mut self, piece: &[u8], from: usize) -> usize {
+    fn next_quote(&mut self, piece: &[u8], from: usize) -> usize {
         let rest = piece.get(from..).unwrap_or_default();
         let escape = self.escape.unwrap_or(self.quote);
         match memchr::memchr2(self.quote, escape, rest) {

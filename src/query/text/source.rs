@@ -137,12 +137,15 @@ struct Opener {
 
 impl FileOpener for Opener {
     fn open(&self, file: PartitionedFile) -> Result<FileOpenFuture> {
-        let batches = match &self.shape {
-            Open::Csv { dialect, schema, columns } => {
-                Batches::Csv(csv::Batches::new(dialect, schema.clone(), columns, self.rows))
-            }
-            Open::Json { schema } => Batches::Json(json::Batches::new(schema.clone(), self.rows)?),
-        };
+        let batches =
+            match &self.shape {
+                Open::Csv { dialect, schema, columns } => Batches::Csv(Box::new(
+                    csv::Batches::new(dialect, schema.clone(), columns, self.rows),
+                )),
+                Open::Json { schema } => {
+                    Batches::Json(Box::new(json::Batches::new(schema.clone(), self.rows)?))
+                }
+            };
         let (store, how, shape) = (self.store.clone(), self.how.clone(), self.shape.clone());
         Ok(Box::pin(async move {
             let piece = Piece::of(&file);
@@ -244,8 +247,8 @@ impl Before {
 }
 
 enum Batches {
-    Csv(csv::Batches),
-    Json(json::Batches),
+    Csv(Box<csv::Batches>),
+    Json(Box<json::Batches>),
 }
 
 impl Batches {
