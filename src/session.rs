@@ -603,7 +603,8 @@ impl Session {
     pub async fn format_at(&self, area: &Area) -> Result<BTreeMap<String, String>> {
         let Area::Stage { database, name } = area else { return Ok(BTreeMap::new()) };
         let name = QualifiedName { database: database.clone(), name: name.clone() };
-        Ok(self.stage(&self.stage_name(&name)?).await?.file_format.clone())
+        let stage = self.stage(&self.stage_name(&name)?).await?;
+        named_formats::expand(self, &stage).await
     }
 
     /// Creates a stage that ends with this connection.

@@ -60,6 +60,9 @@ enum Need {
     CreateStage,
     /// To take the place of a stage; who may not is told that it is there.
     Replace(&'static str),
+    /// To drop a table; who sees none is told that it is unknown.
+    #[cfg_attr(not(feature = "query"), expect(dead_code, reason = "tables are the engine's"))]
+    DropTable(&'static str),
     /// The stage of a table.
     Table(&'static str),
     /// To drop a view of somebody else.
@@ -107,7 +110,7 @@ impl Need {
     fn exactly(self) -> Grant {
         match self {
             Need::On(privilege, stage) => Grant::On(privilege, stage),
-            Need::Replace(stage) => Grant::On(Ownership, stage),
+            Need::Replace(stage) | Need::DropTable(stage) => Grant::On(Ownership, stage),
             Need::Connection(privilege) => Grant::Connection(privilege),
             Need::ReplaceConnection => Grant::Connection(Ownership),
             Need::Table(database) | Need::View(database) | Need::Format(database) => {
@@ -123,7 +126,9 @@ impl Need {
     fn is_met_by(self, grant: Grant) -> bool {
         match (self, grant) {
             (_, Grant::Admin) => true,
-            (Need::On(..) | Need::Replace(_), Grant::Database(database)) => database == "default",
+            (Need::On(..) | Need::Replace(_) | Need::DropTable(_), Grant::Database(database)) => {
+                database == "default"
+            }
             (
                 Need::Table(wanted)
                 | Need::View(wanted)
@@ -135,7 +140,7 @@ impl Need {
             (Need::On(wanted, on), Grant::On(privilege, stage)) => {
                 on == stage && (privilege == wanted || privilege == Ownership)
             }
-            (Need::Replace(wanted), Grant::On(privilege, stage)) => {
+            (Need::Replace(wanted) | Need::DropTable(wanted), Grant::On(privilege, stage)) => {
                 wanted == stage && privilege == Ownership
             }
             (Need::StagesIn(_) | Need::CreateStage, Grant::CreateStage) => true,
@@ -158,7 +163,7 @@ impl Need {
                 _,
             )
             | (
-                Need::On(..) | Need::Replace(_),
+                Need::On(..) | Need::Replace(_) | Need::DropTable(_),
                 Grant::Connection(_) | Grant::CreateStage | Grant::CreateUser,
             ) => false,
         }
@@ -169,6 +174,7 @@ impl Need {
         match self {
             Need::On(..) | Need::Table(_) | Need::View(_) => 1146,
             Need::Replace(_) => 1050,
+            Need::DropTable(_) => 1051,
             Need::Connection(_) => 1477,
             Need::ReplaceConnection => 1476,
             Need::Format(_)
@@ -183,6 +189,7 @@ impl Need {
     /// The error for who has everything else.
     fn denied(self) -> u16 {
         match self {
+            Need::DropTable(_) => 1142,
             Need::On(privilege, _) | Need::Connection(privilege) if privilege != Usage => 1142,
             // Who knows the stages that it reads knows of it.
             Need::View(_) => 1227,
@@ -326,7 +333,7 @@ const CASES: &[Case] = &[
         &[Need::StagesIn("default"), Need::Replace(LEDGER)],
     ),
     #[cfg(feature = "query")]
-    Case("DROP TABLE ledger", &[Need::On(Ownership, LEDGER)]),
+    Case("DROP TABLE ledger", &[Need::DropTable(LEDGER)]),
     #[cfg(feature = "query")]
     Case("TRUNCATE TABLE ledger", &[Need::On(Write, LEDGER)]),
     #[cfg(feature = "query")]

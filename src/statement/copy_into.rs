@@ -11,8 +11,9 @@ pub const LEADS: &[&str] = &["COPY INTO"];
 /// Reads either.
 pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     match cursor.peek_at(2) {
-        Token::Location(_) | Token::Text(_) => copy_into_location::parse(cursor),
-        Token::Word(_) | Token::Name(_) => copy_into_table::parse(cursor),
+        Token::Location(_) => copy_into_location::parse(cursor),
+        Token::Text(text) if text.starts_with('@') => copy_into_location::parse(cursor),
+        Token::Text(_) | Token::Word(_) | Token::Name(_) => copy_into_table::parse(cursor),
         Token::Number(_) | Token::Uri(_) | Token::Sign(_) | Token::End => {
             cursor.expect("COPY")?;
             cursor.expect("INTO")?;

@@ -50,7 +50,7 @@ use crate::stage::Files;
 use crate::statement::ordinary::asks_only;
 use crate::statement::progress;
 use crate::statement::select::{Select, files};
-use crate::statement::{Statement, file_format};
+use crate::statement::{Statement, create_stage, file_format, named_formats};
 
 /// The greatest `MAX_FILE_SIZE`: 1 TiB.
 const MOST_BYTES: u64 = 1 << 40;
@@ -221,9 +221,7 @@ impl CopyIntoLocation {
                 self.partition_by = parse_partition(cursor)?;
             }
             "FILE_FORMAT" if self.file_format.is_none() => {
-                cursor.advance();
-                cursor.eat_sign("=");
-                self.file_format = Some(Options::parse(cursor, "FILE_FORMAT")?);
+                self.file_format = Some(create_stage::file_format(cursor)?);
                 cursor.eat_sign(",");
             }
             "MAX_FILE_SIZE" if self.max_file_size.is_none() => {
@@ -303,7 +301,7 @@ impl CopyIntoLocation {
             partition_by,
             files,
             path: self.into.path.clone(),
-            options: self.options(session.format_at(&self.into.area).await?)?,
+            options: self.options(session).await?,
             single: self.single,
             use_raw_path: self.use_raw_path,
             header: self.header,
@@ -340,17 +338,17 @@ impl CopyIntoLocation {
         }
     }
 
-    /// The checked `FILE_FORMAT`, above that of the stage.
-    fn options(&self, of_stage: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    /// The checked `FILE_FORMAT`, above that of the stage; a format that it names is in the place of the stage's.
+    async fn options(&self, session: &Session) -> Result<BTreeMap<String, String>> {
         let pairs = self.file_format.as_ref().map(Options::pairs).unwrap_or_default();
-        let own = file_format::check_pairs(pairs)?;
-        let mut options = match own.get("TYPE") {
-            // The stage's are for files of another type.
-            Some(ty) if of_stage.get("TYPE") != Some(ty) => BTreeMap::new(),
-            _ => of_stage,
+        let mut own = file_format::check_pairs(pairs)?;
+        let below = match own.remove(file_format::FORMAT_NAME) {
+            Some(name) => {
+                named_formats::find(session, &named_formats::named(&name)?).await?.format.options
+            }
+            None => session.format_at(&self.into.area).await?,
         };
-        options.extend(own);
-        Ok(options)
+        Ok(named_formats::over(below, own))
     }
 }
 

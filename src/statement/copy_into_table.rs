@@ -180,6 +180,7 @@ impl CopyIntoTable {
             }
             "FILE_FORMAT" if self.file_format.is_none() => {
                 self.file_format = Some(create_stage::file_format(cursor)?);
+                cursor.eat_sign(",");
             }
             "ON_ERROR" if self.on_error.is_none() => {
                 let word = word(cursor, ON_ERROR)?;
@@ -422,7 +423,8 @@ impl fmt::Display for CopyIntoTable {
             write!(f, " PATTERN = {}", literal::text(pattern))?;
         }
         if let Some(options) = &self.file_format {
-            write!(f, " FILE_FORMAT = {}", options.print(Secrets::Mask))?;
+            // There are none among them.
+            write!(f, " FILE_FORMAT = {}", options.print(Secrets::Expose))?;
         }
         match self.on_error {
             None => {}

@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use futures::future::BoxFuture;
+
 use crate::error::{Error, Result};
 use crate::rows::{Column, Outcome};
 use crate::session::{ClientFiles, Session};
@@ -485,65 +487,69 @@ impl Statement {
         files: &mut dyn ClientFiles,
     ) -> Result<Outcome> {
         match self {
-            Statement::AlterStage(statement) => statement.execute(session).await,
-            Statement::AlterConnection(statement) => statement.execute(session).await,
-            Statement::CreateConnection(statement) => statement.execute(session).await,
-            Statement::DescribeConnection(statement) => statement.execute(session).await,
-            Statement::DropConnection(statement) => statement.execute(session).await,
-            Statement::ShowConnections(statement) => statement.execute(session).await,
-            Statement::AlterFileFormat(statement) => statement.execute(session).await,
-            Statement::CreateFileFormat(statement) => statement.execute(session).await,
-            Statement::DescribeFileFormat(statement) => statement.execute(session).await,
-            Statement::DropFileFormat(statement) => statement.execute(session).await,
-            Statement::ShowCreateFileFormat(statement) => statement.execute(session).await,
-            Statement::ShowFileFormats(statement) => statement.execute(session).await,
-            Statement::CopyFiles(statement) => statement.execute(session, files).await,
-            Statement::CopyIntoLocation(statement) => statement.execute(session, files).await,
-            Statement::CallStagePut(statement) => statement.execute(session).await,
-            Statement::CreateDatabase(statement) => statement.execute(session).await,
-            Statement::CreateStage(statement) => statement.execute(session).await,
-            Statement::CopyIntoTable(statement) => statement.execute(session).await,
-            Statement::CreateTable(statement) => statement.execute(session).await,
-            Statement::DropTable(statement) => statement.execute(session).await,
-            Statement::TruncateTable(statement) => statement.execute(session).await,
-            Statement::Insert(statement) => statement.execute(session).await,
-            Statement::ChangeRows(statement) => statement.execute(session).await,
-            Statement::CreateView(statement) => statement.execute(session).await,
-            Statement::DropView(statement) => statement.execute(session).await,
-            Statement::Explain(statement) => statement.execute(session).await,
-            Statement::DescribeStage(statement) => statement.execute(session).await,
-            Statement::DropDatabase(statement) => statement.execute(session).await,
-            Statement::DropStage(statement) => statement.execute(session).await,
-            Statement::Get(statement) => statement.execute(session).await,
-            Statement::Kill(statement) => statement.execute(session).await,
-            Statement::SetRole(statement) => statement.execute(session).await,
-            Statement::List(statement) => statement.execute(session).await,
-            Statement::Presign(statement) => statement.execute(session).await,
-            Statement::Put(statement) => statement.execute(session, files).await,
-            Statement::Remove(statement) => statement.execute(session, files).await,
-            Statement::Select(statement) => statement.execute(session).await,
+            Statement::AlterStage(statement) => apart(|| statement.execute(session)).await,
+            Statement::AlterConnection(statement) => apart(|| statement.execute(session)).await,
+            Statement::CreateConnection(statement) => apart(|| statement.execute(session)).await,
+            Statement::DescribeConnection(statement) => apart(|| statement.execute(session)).await,
+            Statement::DropConnection(statement) => apart(|| statement.execute(session)).await,
+            Statement::ShowConnections(statement) => apart(|| statement.execute(session)).await,
+            Statement::AlterFileFormat(statement) => apart(|| statement.execute(session)).await,
+            Statement::CreateFileFormat(statement) => apart(|| statement.execute(session)).await,
+            Statement::DescribeFileFormat(statement) => apart(|| statement.execute(session)).await,
+            Statement::DropFileFormat(statement) => apart(|| statement.execute(session)).await,
+            Statement::ShowCreateFileFormat(statement) => {
+                apart(|| statement.execute(session)).await
+            }
+            Statement::ShowFileFormats(statement) => apart(|| statement.execute(session)).await,
+            Statement::CopyFiles(statement) => apart(|| statement.execute(session, files)).await,
+            Statement::CopyIntoLocation(statement) => {
+                apart(|| statement.execute(session, files)).await
+            }
+            Statement::CallStagePut(statement) => apart(|| statement.execute(session)).await,
+            Statement::CreateDatabase(statement) => apart(|| statement.execute(session)).await,
+            Statement::CreateStage(statement) => apart(|| statement.execute(session)).await,
+            Statement::CopyIntoTable(statement) => apart(|| statement.execute(session)).await,
+            Statement::CreateTable(statement) => apart(|| statement.execute(session)).await,
+            Statement::DropTable(statement) => apart(|| statement.execute(session)).await,
+            Statement::TruncateTable(statement) => apart(|| statement.execute(session)).await,
+            Statement::Insert(statement) => apart(|| statement.execute(session)).await,
+            Statement::ChangeRows(statement) => apart(|| statement.execute(session)).await,
+            Statement::CreateView(statement) => apart(|| statement.execute(session)).await,
+            Statement::DropView(statement) => apart(|| statement.execute(session)).await,
+            Statement::Explain(statement) => apart(|| statement.execute(session)).await,
+            Statement::DescribeStage(statement) => apart(|| statement.execute(session)).await,
+            Statement::DropDatabase(statement) => apart(|| statement.execute(session)).await,
+            Statement::DropStage(statement) => apart(|| statement.execute(session)).await,
+            Statement::Get(statement) => apart(|| statement.execute(session)).await,
+            Statement::Kill(statement) => apart(|| statement.execute(session)).await,
+            Statement::SetRole(statement) => apart(|| statement.execute(session)).await,
+            Statement::List(statement) => apart(|| statement.execute(session)).await,
+            Statement::Presign(statement) => apart(|| statement.execute(session)).await,
+            Statement::Put(statement) => apart(|| statement.execute(session, files)).await,
+            Statement::Remove(statement) => apart(|| statement.execute(session, files)).await,
+            Statement::Select(statement) => apart(|| statement.execute(session)).await,
             Statement::Set(statement) => statement.execute(session),
-            Statement::Show(statement) => statement.execute(session).await,
-            Statement::ShowCreate(statement) => statement.execute(session).await,
-            Statement::ShowCreateStage(statement) => statement.execute(session).await,
-            Statement::ShowDatabases(statement) => statement.execute(session).await,
+            Statement::Show(statement) => apart(|| statement.execute(session)).await,
+            Statement::ShowCreate(statement) => apart(|| statement.execute(session)).await,
+            Statement::ShowCreateStage(statement) => apart(|| statement.execute(session)).await,
+            Statement::ShowDatabases(statement) => apart(|| statement.execute(session)).await,
             Statement::ShowDiagnostics(statement) => Ok(statement.execute(session)),
-            Statement::ShowGrants(statement) => statement.execute(session).await,
+            Statement::ShowGrants(statement) => apart(|| statement.execute(session)).await,
             Statement::ShowLastTransfer(statement) => Ok(statement.execute(session)),
-            Statement::ShowStages(statement) => statement.execute(session).await,
+            Statement::ShowStages(statement) => apart(|| statement.execute(session)).await,
             Statement::ShowVariables(statement) => statement.execute(session),
             Statement::Transaction => Ok(Outcome::done()),
-            Statement::AlterUser(statement) => statement.execute(session).await,
-            Statement::CreateRole(statement) => statement.execute(session).await,
-            Statement::CreateUser(statement) => statement.execute(session).await,
-            Statement::DropRole(statement) => statement.execute(session).await,
-            Statement::DropUser(statement) => statement.execute(session).await,
-            Statement::Grant(statement) => statement.execute(session).await,
-            Statement::Revoke(statement) => statement.execute(session).await,
-            Statement::SetPassword(statement) => statement.execute(session).await,
-            Statement::ShowRoles(statement) => statement.execute(session).await,
-            Statement::ShowUsers(statement) => statement.execute(session).await,
-            Statement::UseDatabase(statement) => statement.execute(session).await,
+            Statement::AlterUser(statement) => apart(|| statement.execute(session)).await,
+            Statement::CreateRole(statement) => apart(|| statement.execute(session)).await,
+            Statement::CreateUser(statement) => apart(|| statement.execute(session)).await,
+            Statement::DropRole(statement) => apart(|| statement.execute(session)).await,
+            Statement::DropUser(statement) => apart(|| statement.execute(session)).await,
+            Statement::Grant(statement) => apart(|| statement.execute(session)).await,
+            Statement::Revoke(statement) => apart(|| statement.execute(session)).await,
+            Statement::SetPassword(statement) => apart(|| statement.execute(session)).await,
+            Statement::ShowRoles(statement) => apart(|| statement.execute(session)).await,
+            Statement::ShowUsers(statement) => apart(|| statement.execute(session)).await,
+            Statement::UseDatabase(statement) => apart(|| statement.execute(session)).await,
         }
     }
 
@@ -733,6 +739,16 @@ impl Statement {
             Statement::UseDatabase(statement) => statement.to_string(),
         }
     }
+}
+
+/// A future on the heap, made in a frame of its own. Without optimization a function has room on the stack for
+/// every future that it makes, and one that makes those of all statements would have more than a thread has.
+#[inline(never)]
+fn apart<'a, F>(make: impl FnOnce() -> F) -> BoxFuture<'a, Result<Outcome>>
+where
+    F: Future<Output = Result<Outcome>> + Send + 'a,
+{
+    Box::pin(make())
 }
 
 impl fmt::Display for Statement {

@@ -367,11 +367,6 @@ fn engines(_: &World, _: &Session) -> Vec<Row> {
     vec![
         engine("STAGE", "DEFAULT", "Files on any storage, by their names"),
         engine("MEMORY", "YES", "Tables that describe the server"),
-        engine(
-            "DELTA",
-            if crate::query::Engine::IS_THERE { "YES" } else { "NO" },
-            "Tables whose rows are kept as Delta Lake",
-        ),
     ]
 }
 
