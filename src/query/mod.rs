@@ -208,7 +208,7 @@ pub enum Change {
     RemoveAll,
     /// Those go for which the condition holds. The query says of each row whether, in its only column.
     Remove(Query),
-    /// Those change for which the condition holds. The query has it in its last column; before it, of each column
+    /// Those change for which the condition holds. The query has it in its first column; behind it, of each column
     /// of these positions, the new value.
     Set(Vec<usize>, Query),
 }

@@ -17,7 +17,7 @@ use super::{Opened, REMEMBERED_DAYS};
 use crate::error::{Error, Result};
 use crate::stage::files::Entry;
 
-/// One second has so many milliseconds, and one day so many seconds.
+/// A day, in milliseconds.
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// What a version of a file is called in the log.
