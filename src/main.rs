@@ -11,7 +11,7 @@ use stagewire::client;
 use stagewire::config::{Config, Overrides, Secret};
 use stagewire::error::{Error, Result};
 use stagewire::instance::Instance;
-use stagewire::{http, metrics, server};
+use stagewire::{http, metrics, server, tls};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -89,6 +89,7 @@ const DROP_TIME: Duration = Duration::from_millis(500);
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
+    tls::choose_provider();
     match CommandLine::parse().command {
         Command::Serve(options) => {
             start_log();

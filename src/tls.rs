@@ -85,6 +85,13 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     }
 }
 
+/// Says which cryptography the process uses where a library doesn't choose: there are two in the build, and then
+/// none is the default. To be called before the first connection.
+pub fn choose_provider() {
+    // It fails where one was chosen already, which then holds.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
 fn authorities(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>> {
     let mut roots = RootCertStore::empty();
     for authority in certificates(path)? {
