@@ -1,5 +1,5 @@
 //! `COPY INTO`: what follows tells which of two statements it is. Into a location go the rows of a query
-//! ([`copy_into_location`](super::copy_into_location)), into a table those of files ([`copy_into_table`]).
+//! ([`copy_into_location`]), into a table those of files ([`copy_into_table`]).
 
 use crate::error::Result;
 use crate::sql::cursor::{Cursor, Token};
