@@ -236,6 +236,13 @@ fn a_killed_connection_is_closed() {
     };
     assert_eq!(code(refusal), (1317, "70100"));
     assert!(client.is_closed());
+    // Also one that does not wait for answers.
+    let mut client = Client::connect(server.addr);
+    let kill = format!("\x03KILL {}", client.greeting.connection_id);
+    client.write_raw(&[packet(0, kill.as_bytes()), packet(0, b"\x03SELECT 1").repeat(50)].concat());
+    assert_eq!(code(&client.read_refusal()), (1317, "70100"));
+    assert_eq!(code(&client.read_refusal()), (1927, "70100"));
+    assert!(client.is_closed());
 }
 
 #[test]

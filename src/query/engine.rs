@@ -44,6 +44,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::rows::{Column, RowStream};
 use crate::sql::dialect;
+use crate::stage::Locks;
 
 /// Batches between the plan and the client.
 const BATCHES: usize = 2;
@@ -72,6 +73,8 @@ pub(super) struct Engine {
     seen: Arc<Seen>,
     /// What all queries together may hold.
     memory: usize,
+    /// Who changes rows of which table.
+    pub(super) changes: Arc<Locks>,
 }
 
 impl Engine {
@@ -86,7 +89,8 @@ impl Engine {
             .build_arc()
             .map_err(|error| fault::of(&error, None))?;
         let seen = Arc::new(Seen::new(limits.memory_bytes / REMEMBERED));
-        Ok(Engine { env, config: settings(), seen, memory: limits.memory_bytes })
+        let (memory, changes) = (limits.memory_bytes, Arc::default());
+        Ok(Engine { env, config: settings(), seen, memory, changes })
     }
 
     pub(super) async fn columns(&self, query: Query) -> Result<Vec<Column>> {

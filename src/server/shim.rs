@@ -199,6 +199,10 @@ impl<S: Stream> Connection<S> {
 
     /// Runs the command that waits at the gate, and writes its answer.
     async fn answer(&mut self) -> io::Result<()> {
+        if self.killed.is_cancelled() {
+            // A client that sends without pause would be read before the end of its connection is seen.
+            return std::future::pending().await;
+        }
         let Some(command) = self.gate.take_command() else { return Ok(()) };
         let Some(session) = &mut self.session else { return Err(never("a command")) };
         let reply = Reply::new(&self.gate).autocommit(session.autocommit());

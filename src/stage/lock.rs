@@ -65,13 +65,13 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
 
 /// One lock a key, within the process.
 #[derive(Debug, Default)]
-pub(super) struct Locks {
+pub struct Locks {
     keys: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 impl Locks {
     /// Waits until nobody else holds the key.
-    pub(super) async fn lock(&self, key: &str) -> tokio::sync::OwnedMutexGuard<()> {
+    pub async fn lock(&self, key: &str) -> tokio::sync::OwnedMutexGuard<()> {
         let lock = {
             let mut keys = self.keys.lock();
             match keys.get(key).and_then(Weak::upgrade) {

@@ -98,6 +98,7 @@ pub use catalog::{Created, IfExists, Listed};
 pub use copy::{Copied, Route};
 pub use files::{Entry, Files};
 pub use link::{Link, Scope};
+pub use lock::Locks;
 pub use parts::Parts;
 pub use presign::{Direction, Presigned};
 pub use register::{FORMATS, PEOPLE, Register, SCHEMA};

@@ -36,6 +36,28 @@ impl World {
 
     /// The same, with other limits.
     pub fn with_limits(storage: Storage, limits: Limits) -> Option<World> {
+        World::with_config(storage, |config, _| config.limits = limits)
+    }
+
+    /// The same, and another server over all that it keeps, where the storage is one that servers share.
+    pub fn of_two(storage: Storage) -> Option<(World, Option<Server>)> {
+        let mut both = None;
+        let world = World::with_config(storage, |config, run| {
+            config.secret_key = Some(Secret::new("ab".repeat(32)));
+            if let Some(Place { url, options }) = config.storage.clone() {
+                // Not below what is empty in the end.
+                let (bucket, _) = url.split_at(url.find(run).unwrap_or(0));
+                let url = format!("{bucket}catalog-{run}/");
+                config.catalog = Some(Place { url, options });
+                let data_dir = config.data_dir.with_file_name("other");
+                both = Some(Config { data_dir, ..config.clone() });
+            }
+        })?;
+        let other = both.map(|config| Server::open(config).expect("a second server"));
+        Some((world, other))
+    }
+
+    fn with_config(storage: Storage, change: impl FnOnce(&mut Config, &str)) -> Option<World> {
         let bucket = match storage {
             Storage::Fs => None,
             Storage::S3 => Some(Bucket::from_env()?),
@@ -44,7 +66,6 @@ impl World {
         let run = uuid::Uuid::new_v4().simple().to_string();
         std::fs::create_dir(dir.path().join("external")).expect("a directory");
         let mut config: Config = config(&dir.path().join("data"));
-        config.limits = limits;
         config.external.fs_dirs = vec![dir.path().join("external")];
         if let Some(bucket) = &bucket {
             let options = bucket.options().into_iter();
@@ -53,6 +74,7 @@ impl World {
                 options: options.map(|(key, value)| (key.to_owned(), Secret::new(value))).collect(),
             });
         }
+        change(&mut config, &run);
         let server = Server::open(config).expect("a server");
         Some(World { storage, server, dir, bucket, run })
     }

@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use super::fit::{Fitted, fit};
 use super::source::{self, Chunk};
 use super::write::{RowWriter, append};
-use super::{history, open};
+use super::{anew, history, open};
 use crate::error::{Error, Result};
 use crate::query::engine::Engine;
 use crate::query::{KeptTable, Load, LoadError, LoadStatus, Loaded, Most, OnError};
@@ -23,26 +23,13 @@ const MAX_WAITING: usize = 128 * 1024 * 1024;
 /// So many errors of a file are kept.
 const MAX_ERRORS: usize = 1000;
 
-/// How often a load begins anew because another has loaded one of its files.
-const TRIES: usize = 10;
-
-/// Loads.
+/// Loads; from the beginning, if another has loaded one of the files meanwhile.
 pub(in crate::query) async fn load(
     engine: &Engine,
     kept: &KeptTable,
     load: &Load,
 ) -> Result<Vec<Loaded>> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match once(engine, kept, load).await {
-            Err(Error::Conflict { .. }) if tries < TRIES => {}
-            Err(Error::Conflict { .. }) => {
-                return Err(Error::Conflict { name: kept.label.clone() });
-            }
-            loaded => return loaded,
-        }
-    }
+    anew(kept, || once(engine, kept, load)).await
 }
 
 async fn once(engine: &Engine, kept: &KeptTable, load: &Load) -> Result<Vec<Loaded>> {

@@ -20,6 +20,7 @@ mod store;
 pub(super) mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::catalog::TableProvider;
 use datafusion::common::Column;
@@ -41,6 +42,12 @@ use crate::error::{Error, Result};
 
 /// How often a commit looks again when others were first.
 const RETRIES: usize = 100;
+
+/// How often what reads the table before it changes it begins anew.
+const TRIES: u32 = 30;
+
+/// The longest pause before that, in milliseconds.
+const MAX_PAUSE_MS: u32 = 640;
 
 /// How long it is remembered which files were loaded: as long as Snowflake does.
 pub(super) const REMEMBERED_DAYS: i64 = 64;
@@ -73,6 +80,23 @@ pub(super) async fn open(kept: &KeptTable) -> Result<Opened> {
     let mut table = DeltaTable::new(log);
     table.load().await.map_err(|error| fault(&error))?;
     Ok(Opened { table, store })
+}
+
+/// Does what has to begin anew while others are first, after pauses that differ.
+async fn anew<T, F>(kept: &KeptTable, once: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    for tried in 0..TRIES {
+        match once().await {
+            Err(Error::Conflict { .. }) => {}
+            done => return done,
+        }
+        let most = MAX_PAUSE_MS.min(10 << tried.min(10));
+        let pause = getrandom::u32().unwrap_or(most) % most;
+        tokio::time::sleep(Duration::from_millis(u64::from(pause))).await;
+    }
+    Err(Error::Conflict { name: kept.label.clone() })
 }
 
 /// The way to the commits of a table. To Delta Lake each table is a store of its own.
@@ -120,12 +144,18 @@ impl Opened {
             .with_application_transactions(loaded);
         let state = self.table.snapshot().map_err(|error| fault(&error))?;
         let reference: &dyn TableReference = state;
-        CommitBuilder::from(properties)
-            .with_actions(actions)
-            .build(Some(reference), self.table.log_store(), operation)
-            .await
-            .map(drop)
-            .map_err(|error| fault(&error))
+        let commit = CommitBuilder::from(properties).with_actions(actions).build(
+            Some(reference),
+            self.table.log_store(),
+            operation,
+        );
+        let prepared = commit.into_prepared_commit_future().await.map_err(|error| fault(&error))?;
+        let done = prepared.await.map_err(|error| fault(&error))?;
+        // It counts. What is tidied up behind it may fail.
+        if let Err(error) = done.await {
+            tracing::warn!("no checkpoint of a table's commits: {error}");
+        }
+        Ok(())
     }
 }
 
@@ -161,6 +191,7 @@ fn fault(error: &DeltaTableError) -> Error {
         if let Some(TransactionError::CommitConflict(_) | TransactionError::MaxCommitAttempts(_)) =
             error.downcast_ref::<TransactionError>()
         {
+            tracing::debug!("a commit of a table is not added: {error}");
             return Error::Conflict { name: "table".to_owned() };
         }
         next = error.source();

@@ -17,41 +17,31 @@ use sqlparser::ast::{Distinct, Expr, Ident, SelectItem, SetExpr};
 
 use super::fit::fit;
 use super::write::RowWriter;
-use super::{FILE_COLUMN, Opened, fault, open};
+use super::{FILE_COLUMN, Opened, anew, fault, open};
 use crate::error::{Error, Result};
 use crate::query::engine::Engine;
 use crate::query::{Change, KeptTable, Query};
-
-/// How often a change is made anew when another one was first.
-const TRIES: usize = 10;
 
 fn failed(error: ArrowError) -> Error {
     Error::Query { what: error.to_string() }
 }
 
-/// Makes the change; from the beginning, if another one was first.
+/// Makes the change; from the beginning, if another one was first. On one server they wait for each other.
 pub(in crate::query) async fn rewrite(
     engine: &Engine,
     kept: &KeptTable,
     change: Change,
 ) -> Result<u64> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
+    let _turn = engine.changes.lock(&kept.id.to_string()).await;
+    anew(kept, || async {
         let opened = open(kept).await?;
-        let changed = match &change {
+        match &change {
             Change::RemoveAll => remove_all(&opened).await,
             Change::Remove(query) => some(engine, kept, opened, &[], query).await,
             Change::Set(positions, query) => some(engine, kept, opened, positions, query).await,
-        };
-        match changed {
-            Err(Error::Conflict { .. }) if tries < TRIES => {}
-            Err(Error::Conflict { .. }) => {
-                return Err(Error::Conflict { name: kept.label.clone() });
-            }
-            changed => return changed,
         }
-    }
+    })
+    .await
 }
 
 async fn remove_all(opened: &Opened) -> Result<u64> {

@@ -3,7 +3,7 @@
 //! What Delta asks of a store is here: a commit is a file that is made only if nobody has made it, and whoever
 //! lists sees what was made. Both are [`Files`]' own promises.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,19 +45,18 @@ impl TableStore {
         TableStore { files, known, made }
     }
 
-    /// Removes the files of rows that were made here: no commit names them.
-    pub(super) async fn undo(&self) {
-        let made = std::mem::take(&mut *self.made.lock());
-        for path in made {
+    /// Files of rows that were made here.
+    pub(super) fn made(&self) -> HashSet<Path> {
+        self.made.lock().iter().cloned().collect()
+    }
+
+    /// Removes files of rows that no commit names.
+    pub(super) async fn remove_all(&self, paths: HashSet<Path>) {
+        for path in paths {
             if let Err(error) = remove(&self.files, &path).await {
                 tracing::warn!("a file of rows that don't count is left behind: {error}");
             }
         }
-    }
-
-    /// They count now.
-    pub(super) fn keep(&self) {
-        self.made.lock().clear();
     }
 
     fn makes(&self, location: &Path) {
@@ -76,6 +75,14 @@ impl TableStore {
             self.known.lock().insert(location.clone(), entry.clone());
         }
         Ok(entry)
+    }
+
+    /// Whether a file has these very bytes. No two commits that name rows are the same.
+    async fn holds(&self, location: &Path, payload: &PutPayload) -> bool {
+        let Ok(path) = path_of(location) else { return false };
+        let Ok(blocks) = self.files.read(&path).await else { return false };
+        let Ok(blocks) = blocks.try_collect::<Vec<_>>().await else { return false };
+        blocks.concat() == payload.iter().flatten().copied().collect::<Vec<_>>()
     }
 
     fn list_below(&self, prefix: Option<&Path>) -> BoxStream<'static, StoreResult<ObjectMeta>> {
@@ -153,13 +160,19 @@ impl ObjectStore for TableStore {
             PutMode::Update(_) => return Err(refused("update")),
         };
         self.makes(location);
-        match write(&self.files, location, payload, overwrite).await? {
-            true => Ok(PutResult { e_tag: None, version: None }),
-            false => Err(object_store::Error::AlreadyExists {
+        let written = write(&self.files, location, payload.clone(), overwrite).await;
+        let Ok(true) = written else {
+            // The answer to a first try may have been lost, and the second one have found what it wrote.
+            if !overwrite && self.holds(location, &payload).await {
+                return Ok(PutResult { e_tag: None, version: None });
+            }
+            written?;
+            return Err(object_store::Error::AlreadyExists {
                 path: location.to_string(),
                 source: "it was there first".into(),
-            }),
-        }
+            });
+        };
+        Ok(PutResult { e_tag: None, version: None })
     }
 
     async fn put_multipart_opts(

@@ -1,29 +1,35 @@
 //! Rows on their way into a table: files first, then the commit that makes them count.
 
+use std::collections::HashSet;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::SendableRecordBatchStream;
+use deltalake_core::DeltaTable;
 use deltalake_core::kernel::{Action, Transaction};
 use deltalake_core::operations::write::writer::{DeltaWriter, WriterConfig};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::config::TablePropertiesExt;
+use deltalake_core::table::state::DeltaTableState;
 use futures::StreamExt;
+use object_store::path::Path;
 
 use super::fit::fit;
 use super::store::TableStore;
 use super::{Opened, columns, fault, open};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::{KeptTable, engine};
 
 /// Files are about so large: one is read by one core, and many are slow to list.
 const FILE_BYTES: NonZeroU64 = NonZeroU64::new(128 * 1024 * 1024).unwrap();
 
-/// What Delta Lake calls the adding of rows.
+/// What Delta Lake calls the adding of rows. The predicate is what says that no row was read for it: without one
+/// it would be in the way of every `DELETE` at the same time.
 pub(super) fn append() -> DeltaOperation {
-    DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None }
+    let predicate = Some("false".to_owned());
+    DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate }
 }
 
 /// Writes rows. Whoever drops it before it has committed has undone it.
@@ -51,7 +57,7 @@ impl RowWriter {
             None,
         );
         let writer = Some(DeltaWriter::new(opened.table.object_store(), config));
-        let undo = Undo(Some(opened.store.clone()));
+        let undo = Undo(Some((opened.table.clone(), opened.store.clone())));
         Ok(RowWriter { opened, schema, writer, rows: 0, undo })
     }
 
@@ -72,7 +78,8 @@ impl RowWriter {
         Ok(())
     }
 
-    /// Makes the rows count, and whatever else is told at once. How many rows.
+    /// Makes the rows count, and whatever else is told at once. How many rows. Once it has begun it is not
+    /// interrupted, whatever happens to the caller.
     pub(super) async fn commit(
         mut self,
         mut others: Vec<Action>,
@@ -83,30 +90,66 @@ impl RowWriter {
             let adds = writer.close().await.map_err(|error| fault(&error))?;
             others.extend(adds.into_iter().map(Action::Add));
         }
-        if !others.is_empty() || !loaded.is_empty() {
-            self.opened.commit(others, operation, loaded).await?;
-        }
-        self.undo.forget();
-        Ok(self.rows)
+        let RowWriter { opened, rows, mut undo, .. } = self;
+        let commit = async move {
+            let committed = match others.is_empty() && loaded.is_empty() {
+                true => Ok(()),
+                false => opened.commit(others, operation, loaded).await,
+            };
+            match &committed {
+                // `undo` removes what was written in vain.
+                Err(Error::Conflict { .. }) => {}
+                Ok(()) => undo.forget(),
+                Err(error) => {
+                    // A request that has timed out may still be heard.
+                    tracing::warn!(
+                        "whether a commit counts is not known, and its files stay: {error}"
+                    );
+                    undo.forget();
+                }
+            }
+            committed
+        };
+        let committed = tokio::spawn(commit).await;
+        committed.map_err(|error| Error::Internal { what: error.to_string() })??;
+        Ok(rows)
     }
 }
 
 /// Removes files that no commit names.
-struct Undo(Option<Arc<TableStore>>);
+struct Undo(Option<(DeltaTable, Arc<TableStore>)>);
 
 impl Undo {
     fn forget(&mut self) {
-        if let Some(store) = self.0.take() {
-            store.keep();
-        }
+        self.0 = None;
     }
 }
 
 impl Drop for Undo {
     fn drop(&mut self) {
-        if let (Some(store), Ok(threads)) = (self.0.take(), engine::threads()) {
-            threads.spawn(async move { store.undo().await });
+        let Some((table, store)) = self.0.take() else { return };
+        if let (false, Ok(threads)) = (store.made().is_empty(), engine::threads()) {
+            threads.spawn(undo(table, store));
         }
+    }
+}
+
+fn names_of(state: &DeltaTableState) -> HashSet<Path> {
+    state.log_data().iter().map(|file| file.object_store_path()).collect()
+}
+
+/// Looks at the newest commits before anything is removed: a file that counts must never go.
+async fn undo(mut table: DeltaTable, store: Arc<TableStore>) {
+    let known = match table.load().await {
+        Ok(()) => table.snapshot().map(names_of),
+        Err(error) => Err(error),
+    };
+    match known {
+        Ok(known) => {
+            let made = store.made();
+            store.remove_all(made.difference(&known).cloned().collect()).await;
+        }
+        Err(error) => tracing::warn!("files of rows that don't count are left behind: {error}"),
     }
 }
 

@@ -1,0 +1,212 @@
+//! Tables whose rows are changed from several sides at once, on one server, and on two over one storage: what was
+//! acknowledged counts, and counts once. A server that is killed in the middle leaves nothing by half.
+
+#![cfg(feature = "query")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use support::client::{Client, Response};
+use support::process::Process;
+use support::server::Server;
+use support::world::{Storage, World, files_below};
+
+/// The files of a load.
+const FILES: usize = 6;
+
+/// The rows of each.
+const ROWS: usize = 50;
+
+/// Those who change a table at once.
+const WRITERS: usize = 4;
+
+fn done(client: &mut Client, sql: &str) -> Response {
+    let answer = client.query(sql).pop().expect("an answer");
+    assert!(!matches!(answer, Response::Err(_)), "{sql}: {answer:?}");
+    answer
+}
+
+fn rows(client: &mut Client, sql: &str) -> Vec<Vec<Option<String>>> {
+    match done(client, sql) {
+        Response::Rows { rows, .. } => rows,
+        other @ (Response::Ok { .. } | Response::Err(_)) => panic!("{sql}: {other:?}"),
+    }
+}
+
+fn number(client: &mut Client, sql: &str) -> usize {
+    let rows = rows(client, sql);
+    rows[0][0].as_deref().and_then(|text| text.parse().ok()).expect("a number")
+}
+
+/// The stage `lake` with files `/part<n>.csv`, in which each number is once, and the table `t` for them.
+fn fill(client: &mut Client) {
+    done(client, "CREATE STAGE lake");
+    done(client, "CREATE TABLE t (x INT NOT NULL, note VARCHAR(20) DEFAULT 'none')");
+    let content = |file: usize| -> String {
+        (file * ROWS..(file + 1) * ROWS).map(|x| format!("{x}\n")).collect()
+    };
+    let files: BTreeMap<String, Vec<u8>> =
+        (0..FILES).map(|file| (format!("/part{file}.csv"), content(file).into_bytes())).collect();
+    let names: Vec<String> = files.keys().map(|name| format!("'file://{name}'")).collect();
+    client.serve_map(files);
+    done(client, &format!("PUT {} @lake", names.join(", ")));
+}
+
+/// Each number of the files is there once.
+fn assert_whole(client: &mut Client) {
+    let counts = rows(client, "SELECT COUNT(*), COUNT(DISTINCT x), MIN(x), MAX(x) FROM t");
+    let all = (FILES * ROWS).to_string();
+    let last = (FILES * ROWS - 1).to_string();
+    let counts: Vec<_> = counts[0].iter().flatten().map(String::as_str).collect();
+    assert_eq!(counts, [all.as_str(), all.as_str(), "0", last.as_str()]);
+}
+
+/// Where the writers connect: to each server in turn.
+fn addresses(world: &World, other: Option<&Server>) -> Vec<SocketAddr> {
+    let servers = [Some(&world.server), other];
+    let servers: Vec<_> = servers.into_iter().flatten().map(|server| server.addr).collect();
+    servers.into_iter().cycle().take(WRITERS).collect()
+}
+
+/// Runs the same at all of them at once.
+fn at_once<T: Send>(
+    addresses: &[SocketAddr],
+    work: impl Fn(usize, &mut Client) -> T + Sync,
+) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let spawned: Vec<_> = addresses
+            .iter()
+            .enumerate()
+            .map(|(writer, addr)| scope.spawn(move || work(writer, &mut Client::connect(*addr))))
+            .collect();
+        spawned.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    })
+}
+
+const COPY: &str = "COPY INTO t (x) FROM @lake FILE_FORMAT = (TYPE = CSV)";
+
+fn a_file_is_loaded_once(storage: Storage) {
+    let Some((world, other)) = World::of_two(storage) else { return };
+    let mut client = Client::connect(world.server.addr);
+    fill(&mut client);
+    let addresses = addresses(&world, other.as_ref());
+    for _ in 0..3 {
+        done(&mut client, "TRUNCATE t");
+        let forget = "CREATE OR REPLACE TABLE t (x INT NOT NULL, note VARCHAR(20) DEFAULT 'none')";
+        done(&mut client, forget);
+        let reports = at_once(&addresses, |_, client| rows(client, COPY));
+        let loaded = reports.iter().flatten().filter(|row| row[1].as_deref() == Some("LOADED"));
+        assert_eq!(loaded.count(), FILES, "{reports:?}");
+        let skipped = reports.iter().flatten().filter(|row| row[1].as_deref() == Some("SKIPPED"));
+        assert_eq!(skipped.count(), FILES * (WRITERS - 1), "{reports:?}");
+        assert_whole(&mut client);
+    }
+    done(&mut client, "DROP TABLE t");
+}
+
+fn what_is_acknowledged_counts(storage: Storage) {
+    const EACH: usize = 5;
+    let Some((world, other)) = World::of_two(storage) else { return };
+    let mut client = Client::connect(world.server.addr);
+    fill(&mut client);
+    done(&mut client, COPY);
+    done(&mut client, "CREATE TABLE counter (n INT)");
+    done(&mut client, "INSERT INTO counter VALUES (0)");
+    let addresses = addresses(&world, other.as_ref());
+    let counted = at_once(&addresses, |writer, client| {
+        let mut counted = 0;
+        for turn in 0..EACH {
+            // Rows of one file, and so in each other's way.
+            done(client, &format!("DELETE FROM t WHERE x = {}", writer * EACH + turn));
+            done(client, &format!("INSERT INTO t VALUES ({}, 'new')", 1000 + writer * EACH + turn));
+            match client.query("UPDATE counter SET n = n + 1").pop() {
+                Some(Response::Ok { affected, .. }) => {
+                    assert_eq!(affected, 1);
+                    counted += 1;
+                }
+                // Others were first, again and again.
+                Some(Response::Err(refusal)) => assert_eq!(refusal.code, 1213, "{refusal:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
+        counted
+    });
+    assert_eq!(number(&mut client, "SELECT n FROM counter"), counted.iter().sum::<usize>());
+    let all = WRITERS * EACH;
+    assert_eq!(number(&mut client, "SELECT COUNT(*) FROM t WHERE note = 'new'"), all);
+    assert_eq!(number(&mut client, "SELECT MIN(x) FROM t"), all);
+    assert_eq!(number(&mut client, "SELECT COUNT(*) FROM t"), FILES * ROWS);
+    done(&mut client, "DROP TABLE t");
+    done(&mut client, "DROP TABLE counter");
+}
+
+#[test]
+fn a_file_is_loaded_once_on_fs() {
+    a_file_is_loaded_once(Storage::Fs);
+}
+
+#[test]
+fn a_file_is_loaded_once_on_s3() {
+    a_file_is_loaded_once(Storage::S3);
+}
+
+#[test]
+fn what_is_acknowledged_counts_on_fs() {
+    what_is_acknowledged_counts(Storage::Fs);
+}
+
+#[test]
+fn what_is_acknowledged_counts_on_s3() {
+    what_is_acknowledged_counts(Storage::S3);
+}
+
+/// At any moment of a load: its rows are there all or not at all, and another load brings the rest.
+#[test]
+fn a_server_that_is_killed_leaves_no_half_load() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut server = Process::start(dir.path());
+    fill(&mut Client::connect(server.addr));
+    let mut seen = [0; 2];
+    for moment in 0..12 {
+        let mut client = Client::connect(server.addr);
+        let table = "CREATE OR REPLACE TABLE t (x INT NOT NULL, note VARCHAR(20) DEFAULT 'none')";
+        done(&mut client, table);
+        client.command(&[b"\x03", COPY.as_bytes()].concat());
+        std::thread::sleep(Duration::from_millis(moment * 15));
+        server.kill();
+        server = Process::start(dir.path());
+        let mut client = Client::connect(server.addr);
+        let before = number(&mut client, "SELECT COUNT(*) FROM t");
+        assert!(before == 0 || before == FILES * ROWS, "{before}");
+        seen[usize::from(before > 0)] += 1;
+        done(&mut client, COPY);
+        assert_whole(&mut client);
+    }
+    eprintln!("killed before the commit {} times, behind it {}", seen[0], seen[1]);
+    let mut client = Client::connect(server.addr);
+    done(&mut client, "DROP TABLE t");
+    done(&mut client, "DROP STAGE lake");
+    let left = files_below(&dir.path().join("files"));
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// Rows of a statement that is ended are in no file that stays.
+#[test]
+fn what_was_written_in_vain_is_removed() {
+    let world = World::new(Storage::Fs).expect("directories are always there");
+    let mut client = Client::connect(world.server.addr);
+    fill(&mut client);
+    done(&mut client, COPY);
+    let before = world.stored();
+    let wrong = "INSERT INTO t (x) SELECT IF(a.x = 299, NULL, a.x) FROM t a JOIN t b ON b.x < 200 ORDER BY a.x";
+    match client.query(wrong).pop() {
+        Some(Response::Err(refusal)) => assert_eq!(refusal.code, 1048, "{refusal:?}"),
+        other => panic!("{other:?}"),
+    }
+    support::server::until("its files are gone", || world.stored() == before);
+    assert_whole(&mut client);
+}
