@@ -43,11 +43,12 @@ use crate::error::{Error, Result};
 /// How often a commit looks again when others were first.
 const RETRIES: usize = 100;
 
-/// How often what reads the table before it changes it begins anew.
-const TRIES: u32 = 30;
+/// How often what reads the table before it changes it begins anew. A server that changes the same rows again and
+/// again can be first each time: then the other's client is told, and not left waiting.
+const TRIES: u32 = 10;
 
 /// The longest pause before that, in milliseconds.
-const MAX_PAUSE_MS: u32 = 640;
+const MAX_PAUSE_MS: u32 = 100;
 
 /// How long it is remembered which files were loaded: as long as Snowflake does.
 pub(super) const REMEMBERED_DAYS: i64 = 64;
@@ -87,13 +88,12 @@ async fn anew<T, F>(kept: &KeptTable, once: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    for tried in 0..TRIES {
+    for _ in 0..TRIES {
         match once().await {
             Err(Error::Conflict { .. }) => {}
             done => return done,
         }
-        let most = MAX_PAUSE_MS.min(10 << tried.min(10));
-        let pause = getrandom::u32().unwrap_or(most) % most;
+        let pause = getrandom::u32().unwrap_or_default() % MAX_PAUSE_MS;
         tokio::time::sleep(Duration::from_millis(u64::from(pause))).await;
     }
     Err(Error::Conflict { name: kept.label.clone() })
