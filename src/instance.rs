@@ -124,6 +124,21 @@ impl Instance {
         }
     }
 
+    /// Fails for who may not use the stage of a table: it is for who owns the table, or its database.
+    pub async fn need_table_stage(
+        &self,
+        user: &Identity,
+        database: &str,
+        table: &str,
+    ) -> Result<()> {
+        let rights = self.directory.rights(user).await?;
+        let schema = self.schemas.read().await?;
+        let is_own = schema.table(&StageName::new(database, table)).is_some_and(|table| {
+            table.owner == user.id || rights.has_on(database, table.id, StagePrivilege::Ownership)
+        });
+        if is_own { Ok(()) } else { rights.need_table(database, table) }
+    }
+
     /// What a user can take now; 0 for no limit, as with `root`.
     pub async fn limits_of(&self, user: &Identity) -> Result<UserLimits> {
         if user.name == ROOT {

@@ -574,7 +574,7 @@ impl Session {
             Area::Table { database, name } => {
                 let database = database.as_ref().or(self.database.as_ref());
                 let database = database.ok_or(Error::NoDatabase)?;
-                self.rights().await?.need_table(database, name)?;
+                self.instance.need_table_stage(&self.peer.user, database, name).await?;
                 stages.table_files(database, name).await
             }
         }

@@ -330,7 +330,7 @@ impl Rights {
         })
     }
 
-    /// Fails if a table's stage may not be used. Tables have no owners yet, databases have.
+    /// Fails if a table's stage may not be used by who does not own the table.
     pub fn need_table(&self, database: &str, table: &str) -> Result<()> {
         if self.owns_database(database) {
             return Ok(());

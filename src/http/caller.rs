@@ -91,7 +91,7 @@ impl Area {
             }
             location::Area::Table { database, name } => {
                 let database = database.as_deref().unwrap_or(DEFAULT_DATABASE);
-                instance.directory.rights(user).await?.need_table(database, name)?;
+                instance.need_table_stage(user, database, name).await?;
             }
         }
         let writes = privilege == StagePrivilege::Write;

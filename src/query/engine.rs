@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::common::DataFusionError;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::datasource::ViewTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
@@ -149,6 +150,41 @@ impl Engine {
     pub(super) async fn load(&self, table: KeptTable, load: Load) -> Result<Vec<Loaded>> {
         let engine = self.clone();
         there(async move { delta::load::load(&engine, &table, &load).await }).await
+    }
+
+    pub(super) async fn preview(&self, table: KeptTable, load: Load, most: u64) -> Result<Answer> {
+        let engine = self.clone();
+        let (columns, batches) = there(async move {
+            let batches = delta::load::preview(&engine, &table, &load, most).await?;
+            let rows = delta::plan_of_rows(&table, batches)?;
+            let query = Query::of_all_in(&table.name)?;
+            let Planned { state, plan, columns, .. } =
+                engine.plan_here(query, Some((&table, rows))).await?;
+            Ok((columns, start(&state, physical(&state, plan).await?)?))
+        })
+        .await?;
+        Ok((columns, rows(threads()?, batches.boxed(), None)))
+    }
+
+    /// What a query makes of each row, on this thread.
+    pub(super) async fn stream_by_row(&self, query: Query) -> Result<SendableRecordBatchStream> {
+        let Planned { state, plan, .. } = self.plan_here(query, None).await?;
+        let other = |node: &LogicalPlan| {
+            Ok(!matches!(
+                node,
+                LogicalPlan::Projection(_)
+                    | LogicalPlan::Filter(_)
+                    | LogicalPlan::TableScan(_)
+                    | LogicalPlan::SubqueryAlias(_)
+            ))
+        };
+        if plan.exists(other).map_err(|error| fault::of(&error, None))? {
+            return Err(Error::Unsupported {
+                what: "A load that computes with more than one row at a time".to_owned(),
+                hint: Some("INSERT INTO <table> SELECT ... takes every query".to_owned()),
+            });
+        }
+        start(&state, physical(&state, plan).await?)
     }
 
     /// What a query answers, on this thread.

@@ -141,6 +141,7 @@ impl Compression {
 
 /// Options that say how a file is read, and those that say how one is written.
 const KNOWN: &[&str] = &[
+    "ALL_VARCHAR",
     "ALLOW_DUPLICATE",
     "BINARY_FORMAT",
     "COMPRESSION",
@@ -315,6 +316,7 @@ impl Reading {
             escape: self.byte("ESCAPE")?,
             terminator: self.terminator()?,
             named: self.named,
+            all_text: self.is_set("ALL_VARCHAR"),
             may_be_short: self.get("ERROR_ON_COLUMN_COUNT_MISMATCH") == Some("FALSE"),
             convert: self.convert()?,
             ..Dialect::of_delimiter(self.byte("FIELD_DELIMITER")?.unwrap_or(delimiter))

@@ -121,10 +121,16 @@ pub struct Query {
 impl Query {
     /// All columns of a table that is files.
     pub fn of_all(table: FileTable) -> Result<Query> {
-        let ast = dialect::query(&format!("SELECT * FROM {}", table.name))?;
-        let (texts, spellings, rows) = (vec!["*".to_owned()], Vec::new(), Vec::new());
-        let (kept, zone) = (Vec::new(), None);
-        Ok(Query { ast, texts, spellings, files: vec![table], rows, kept, zone })
+        let query = Query::of_all_in(&table.name)?;
+        Ok(Query { files: vec![table], ..query })
+    }
+
+    /// All columns of a table that is still to be told.
+    fn of_all_in(table: &str) -> Result<Query> {
+        let ast = dialect::query(&format!("SELECT * FROM {table}"))?;
+        let (texts, spellings, files) = (vec!["*".to_owned()], Vec::new(), Vec::new());
+        let (rows, kept, zone) = (Vec::new(), Vec::new(), None);
+        Ok(Query { ast, texts, spellings, files, rows, kept, zone })
     }
 }
 
@@ -218,6 +224,9 @@ pub enum Change {
 pub struct Load {
     /// The files.
     pub files: FileTable,
+    /// What is made of the rows of a file, if not all its columns are taken as they are: a query of one file,
+    /// which is missing in it. Its columns are taken in order.
+    pub select: Option<Query>,
     /// Which columns of the table get the columns of a file whose columns have no names, in this order.
     pub positions: Vec<usize>,
     /// How the columns of a file with names are found; `None`: not by their names, but in order.
@@ -439,6 +448,11 @@ impl Engine {
         self.inner.load(table, load).await
     }
 
+    /// The first rows that a load would add, as many as are asked for.
+    pub async fn preview(&self, table: KeptTable, load: Load, most: u64) -> Result<Answer> {
+        self.inner.preview(table, load, most).await
+    }
+
     /// Writes what it answers to files. Whoever goes away before it is done leaves none.
     pub async fn unload(&self, unload: Unload) -> Result<Vec<Unloaded>> {
         self.inner.unload(unload).await
@@ -511,6 +525,12 @@ impl Engine {
 
     /// Refuses.
     pub async fn load(&self, table: KeptTable, load: Load) -> Result<Vec<Loaded>> {
+        drop((table, load));
+        std::future::ready(Err(no_tables())).await
+    }
+
+    /// Refuses.
+    pub async fn preview(&self, table: KeptTable, load: Load, _most: u64) -> Result<Answer> {
         drop((table, load));
         std::future::ready(Err(no_tables())).await
     }

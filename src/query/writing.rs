@@ -91,6 +91,7 @@ const UNDERSTOOD: &[&str] = &[
 
 /// Options that say how files are read, and nothing of how they are written.
 const OF_READING: &[&str] = &[
+    "ALL_VARCHAR",
     "ALLOW_DUPLICATE",
     "ALLOW_QUOTED_NULLS",
     "BINARY_AS_TEXT",

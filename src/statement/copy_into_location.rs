@@ -190,7 +190,8 @@ fn ends_name(next: &Token) -> bool {
     }
 }
 
-fn parse_query(cursor: &mut Cursor<'_>) -> Result<Select> {
+/// Reads a query in parentheses, of which the first is read.
+pub fn parse_query(cursor: &mut Cursor<'_>) -> Result<Select> {
     let only_a_query = cursor.expected("a query");
     let mut inner = cursor.query()?;
     if !asks_only(&inner.query.body) {

@@ -1,19 +1,20 @@
 //! `COPY INTO <table>` loads files into a table.
 //!
 //! ```text
-//! COPY INTO <table> [(<column>, ...)] FROM <location> [<option> ...]
+//! COPY INTO <table> [(<column>, ...)] FROM { <location> | (SELECT ... FROM <location> ...) } [<option> ...]
 //!
 //! option: FILES = ('<name>' [, ...]) | PATTERN = '<regex>' | FILE_FORMAT = (TYPE = <type> ...)
 //!       | ON_ERROR = { ABORT_STATEMENT | CONTINUE | SKIP_FILE | SKIP_FILE_<n> | 'SKIP_FILE_<n>%' }
 //!       | MATCH_BY_COLUMN_NAME = { CASE_INSENSITIVE | CASE_SENSITIVE | NONE } | FORCE = <boolean>
 //!       | PURGE = <boolean> | SIZE_LIMIT = <bytes> | RETURN_FAILED_ONLY = <boolean>
-//!       | VALIDATION_MODE = { RETURN_ERRORS | RETURN_ALL_ERRORS }
+//!       | VALIDATION_MODE = { RETURN_ERRORS | RETURN_ALL_ERRORS | RETURN_<n>_ROWS }
 //!
 //! > COPY INTO books FROM @lake/books/ PATTERN='.*[.]csv' FILE_FORMAT=(TYPE=CSV SKIP_HEADER=1)
 //! file         status  rows_parsed  rows_loaded  error_limit  errors_seen  first_error  ...
 //! books/a.csv  LOADED  100          100          1            0            NULL
 //! > COPY INTO books FROM @lake/books/b.csv
 //! ERROR 1366 (HY000): Can't load 'books/b.csv', line 7: Incorrect integer value: 'x' for column 'id'
+//! > COPY INTO books (id, title) FROM (SELECT $3, UPPER($1) FROM @lake/books/ WHERE $2 <> 'old') FILE_FORMAT=(TYPE=CSV)
 //! ```
 //!
 //! All files of a statement are one commit: their rows are seen together, or none of them. A file that was loaded
@@ -23,6 +24,10 @@
 //! The columns of Parquet, Avro, Arrow and JSON are found by name, those of CSV by their order, or by name too with
 //! `PARSE_HEADER = TRUE` and `MATCH_BY_COLUMN_NAME`. An empty field of CSV and `\N` are `NULL`. What a column
 //! may hold is checked as `INSERT` does.
+//!
+//! A query computes each row from one row of a file; what it computes goes to the columns in order. The columns of
+//! CSV are texts there, whatever they look like (`ALL_VARCHAR = FALSE` guesses). Unlike Snowflake's it may have a
+//! `WHERE`. The numbers of wrong rows are then those of the rows of the query.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,7 +37,7 @@ use sqlparser::ast::{SelectItem, SetExpr};
 
 use crate::access::people::StagePrivilege;
 use crate::error::{Error, Result};
-use crate::query::{Case, Load, LoadStatus, Loaded, Most, OnError};
+use crate::query::{Case, FileTable, Load, LoadStatus, Loaded, Most, OnError, Query};
 use crate::rows::{Column, Outcome, Row, Type, Value};
 use crate::session::Session;
 use crate::sql::cursor::Cursor;
@@ -42,7 +47,8 @@ use crate::sql::name::QualifiedName;
 use crate::sql::options::{Options, Secrets};
 use crate::statement::select::{Select, Wanted, files};
 use crate::statement::{
-    Statement, copy_files, create_stage, file_format, insert, kept, list, named_formats,
+    Statement, copy_files, copy_into_location, create_stage, file_format, insert, kept, list,
+    named_formats,
 };
 
 /// Snowflake's, a row a file.
@@ -65,6 +71,8 @@ pub fn columns(mode: Mode) -> Vec<Column> {
             Column::new("line", Type::UInt),
             Column::nullable("column_name", Type::Text),
         ],
+        // Those of the table.
+        Mode::Rows(_) => Vec::new(),
     }
 }
 
@@ -75,6 +83,17 @@ pub enum Mode {
     Load,
     /// They are looked at, and all that is wrong is told.
     Errors,
+    /// So many rows are shown as they would be loaded.
+    Rows(u64),
+}
+
+/// Where the rows come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// Files: a prefix, or with `FILES` a directory.
+    Location(Location),
+    /// What a query makes of the rows of files.
+    Query(Box<Select>),
 }
 
 /// `COPY INTO <table>`
@@ -84,8 +103,8 @@ pub struct CopyIntoTable {
     pub table: QualifiedName,
     /// Which of its columns, in the order of the files.
     pub columns: Vec<String>,
-    /// Where the files are: a prefix, or with `files` a directory.
-    pub from: Location,
+    /// Where the rows come from.
+    pub from: Source,
     /// Their names.
     pub files: Option<Vec<String>>,
     /// Which, as a regular expression over the whole name.
@@ -130,6 +149,9 @@ const OPTIONS: &[&str] = &[
     "VALIDATION_MODE",
 ];
 
+/// The option by which the columns of CSV are texts.
+const ALL_VARCHAR: &str = "ALL_VARCHAR";
+
 const ON_ERROR: &str =
     "ABORT_STATEMENT, CONTINUE, SKIP_FILE, SKIP_FILE_<number> or 'SKIP_FILE_<number>%'";
 
@@ -152,7 +174,14 @@ pub fn parse(cursor: &mut Cursor<'_>) -> Result<Statement> {
     let mut copy = CopyIntoTable {
         table,
         columns,
-        from: cursor.location("FROM")?,
+        from: match cursor.eat_sign("(") {
+            false => Source::Location(cursor.location("FROM")?),
+            true => {
+                let query = copy_into_location::parse_query(cursor)?;
+                cursor.expect_sign(")")?;
+                Source::Query(Box::new(query))
+            }
+        },
         files: None,
         pattern: None,
         file_format: None,
@@ -202,12 +231,10 @@ impl CopyIntoTable {
                 self.size_limit = Some(cursor.number("SIZE_LIMIT", 1, u64::MAX)?);
             }
             "VALIDATION_MODE" if self.mode == Mode::Load => {
-                const EXPECTED: &str = "RETURN_ERRORS or RETURN_ALL_ERRORS";
+                const EXPECTED: &str = "RETURN_ERRORS, RETURN_ALL_ERRORS or RETURN_<number>_ROWS";
                 let word = word(cursor, EXPECTED)?;
-                if word != "RETURN_ERRORS" && word != "RETURN_ALL_ERRORS" {
-                    return Err(wrong("VALIDATION_MODE", &word, EXPECTED));
-                }
-                self.mode = Mode::Errors;
+                let found = mode(&word).ok_or_else(|| wrong("VALIDATION_MODE", &word, EXPECTED))?;
+                self.mode = found;
             }
             _ => match self.flag(&keyword) {
                 Some(flag @ None) => {
@@ -235,29 +262,24 @@ impl CopyIntoTable {
         let (name, table) = kept::find(session, &self.table, StagePrivilege::Write).await?;
         let positions = insert::positions(&table, &self.columns)?;
         let purges = self.purge == Some(true) && self.mode == Mode::Load;
+        let (select, wanted) = self.wanted(session).await?;
         // Who may not remove them learns it before anything is loaded.
         let stage = match purges {
-            true => Some(session.files_at(&self.from.area, StagePrivilege::Write).await?),
+            true => Some(session.files_at(&wanted.location.area, StagePrivilege::Write).await?),
             false => None,
         };
-        let mut options = match &self.file_format {
-            Some(options) => file_format::check(options)?,
-            None => BTreeMap::new(),
-        };
-        let format = options.remove(file_format::FORMAT_NAME);
-        let wanted = Wanted {
-            format: format.map(|name| named_formats::named(&name)).transpose()?,
-            location: self.from.clone(),
-            pattern: self.pattern.clone(),
-            files: self.files.clone().unwrap_or_default(),
-            options,
-        };
-        let files = match wanted.table("files_of_0".to_owned(), session).await {
-            Err(Error::NoFiles { .. }) => return Ok(Outcome::rows(columns(self.mode), Vec::new())),
+        let mut files = match wanted.table(FileTable::name_of(0), session).await {
+            Err(Error::NoFiles { .. }) => {
+                return Ok(Outcome::rows(self.columns(session).await?, Vec::new()));
+            }
             files => files?,
         };
+        if select.is_some() {
+            files.options.entry(ALL_VARCHAR.to_owned()).or_insert_with(|| "TRUE".to_owned());
+        }
         let is_text = |kind: &String| kind == "CSV" || kind == "TSV";
         let load = Load {
+            select,
             by_name: match self.by_name {
                 Some(ByName::None) => None,
                 Some(ByName::By(case)) => Some(case),
@@ -268,11 +290,15 @@ impl CopyIntoTable {
             positions,
             defaults: self.defaults(session, &table).await?,
             on_error: self.on_error.unwrap_or(OnError::Abort),
-            force: self.force.unwrap_or_default() || self.mode == Mode::Errors,
+            force: self.force.unwrap_or_default() || self.mode != Mode::Load,
             size_limit: self.size_limit,
-            only_look: self.mode == Mode::Errors,
+            only_look: self.mode != Mode::Load,
         };
         let rows = kept::rows(session, &name, &table, "the_table")?;
+        if let Mode::Rows(most) = self.mode {
+            let (columns, rows) = session.instance.engine.preview(rows, load, most).await?;
+            return Ok(Outcome::Rows { columns, rows });
+        }
         let loaded = session.instance.engine.load(rows, load).await?;
         if let Some(stage) = stage {
             let done: Vec<_> = loaded
@@ -290,12 +316,46 @@ impl CopyIntoTable {
         Ok(Outcome::rows(columns(self.mode), self.answer(&loaded)))
     }
 
+    /// What it answers.
+    pub async fn columns(&self, session: &Session) -> Result<Vec<Column>> {
+        match self.mode {
+            Mode::Rows(_) => Select::of_all(&self.table.to_string())?.known_columns(session).await,
+            Mode::Load | Mode::Errors => Ok(columns(self.mode)),
+        }
+    }
+
+    /// Which files are read and how; and what is made of their rows, if not all columns are taken as they are.
+    async fn wanted(&self, session: &Session) -> Result<(Option<Query>, Wanted)> {
+        let (select, mut wanted) = match &self.from {
+            Source::Query(select) => {
+                let (query, wanted) = files::of_one(select, session).await?;
+                (Some(query), wanted)
+            }
+            Source::Location(location) => {
+                let (pattern, files, format) = (None, Vec::new(), None);
+                let (location, options) = (location.clone(), BTreeMap::new());
+                (None, Wanted { location, pattern, files, options, format })
+            }
+        };
+        let mut options = match &self.file_format {
+            Some(options) => file_format::check(options)?,
+            None => BTreeMap::new(),
+        };
+        if let Some(name) = options.remove(file_format::FORMAT_NAME) {
+            wanted.format = Some(named_formats::named(&name)?);
+        }
+        wanted.options.extend(options);
+        wanted.pattern = self.pattern.clone().or(wanted.pattern);
+        wanted.files = self.files.clone().unwrap_or(wanted.files);
+        Ok((select, wanted))
+    }
+
     /// The defaults of the columns, as one row: they are for what a file has no column for.
     async fn defaults(
         &self,
         session: &Session,
         table: &crate::schema::table::Table,
-    ) -> Result<Option<(Vec<usize>, crate::query::Query)>> {
+    ) -> Result<Option<(Vec<usize>, Query)>> {
         let with_default =
             table.columns.iter().enumerate().filter(|(_, column)| column.default.is_some());
         let (positions, exprs): (Vec<usize>, Vec<_>) =
@@ -371,6 +431,16 @@ impl CopyIntoTable {
     }
 }
 
+fn mode(word: &str) -> Option<Mode> {
+    match word {
+        "RETURN_ERRORS" | "RETURN_ALL_ERRORS" => Some(Mode::Errors),
+        _ => {
+            let rows = word.strip_prefix("RETURN_")?.strip_suffix("_ROWS")?.parse().ok()?;
+            (rows > 0).then_some(Mode::Rows(rows))
+        }
+    }
+}
+
 fn on_error(word: &str) -> Option<OnError> {
     match word {
         "ABORT_STATEMENT" | "ABORT" => return Some(OnError::Abort),
@@ -414,7 +484,10 @@ impl fmt::Display for CopyIntoTable {
                 self.columns.iter().map(|name| literal::name(name)).collect();
             write!(f, " ({})", columns.join(", "))?;
         }
-        write!(f, " FROM {}", self.from)?;
+        match &self.from {
+            Source::Location(location) => write!(f, " FROM {location}")?,
+            Source::Query(select) => write!(f, " FROM ({select})")?,
+        }
         if let Some(files) = &self.files {
             let files: Vec<String> = files.iter().map(|name| literal::text(name)).collect();
             write!(f, " FILES = ({})", files.join(", "))?;
@@ -462,6 +535,7 @@ impl fmt::Display for CopyIntoTable {
         match self.mode {
             Mode::Load => Ok(()),
             Mode::Errors => f.write_str(" VALIDATION_MODE = RETURN_ERRORS"),
+            Mode::Rows(rows) => write!(f, " VALIDATION_MODE = RETURN_{rows}_ROWS"),
         }
     }
 }

@@ -24,6 +24,7 @@ const TYPES: &[&str] = &[
 
 /// Options whose value is `TRUE` or `FALSE`.
 const FLAGS: &[&str] = &[
+    "ALL_VARCHAR",
     "ALLOW_DUPLICATE",
     "ALLOW_QUOTED_NULLS",
     "BINARY_AS_TEXT",

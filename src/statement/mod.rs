@@ -421,7 +421,7 @@ impl Statement {
         Ok(match self {
             Statement::CopyFiles(copy) => copy_files::columns(copy.detailed()),
             Statement::CopyIntoLocation(copy) => copy.columns(session).await?,
-            Statement::CopyIntoTable(copy) => copy_into_table::columns(copy.mode),
+            Statement::CopyIntoTable(copy) => copy.columns(session).await?,
             Statement::DescribeStage(_) | Statement::ShowStages(_) => show_stages::columns(),
             Statement::DescribeConnection(_) | Statement::ShowConnections(_) => {
                 show_connections::columns()

@@ -65,6 +65,38 @@ async fn once(engine: &Engine, kept: &KeptTable, load: &Load) -> Result<Vec<Load
     Ok(reports)
 }
 
+/// The first rows that would be added, as many as are asked for. Fails for what is wrong with them or before them.
+pub(in crate::query) async fn preview(
+    engine: &Engine,
+    kept: &KeptTable,
+    load: &Load,
+    most: u64,
+) -> Result<Vec<RecordBatch>> {
+    let writer = RowWriter::new(open(kept).await?, kept)?;
+    let loader = Loader { engine, kept, load, defaults: defaults(engine, load).await?, writer };
+    let (mut shown, mut wanted) = (Vec::new(), usize::try_from(most).unwrap_or(usize::MAX));
+    for entry in &load.files.entries {
+        let mut report = Loaded::new(entry, LoadStatus::Loaded);
+        let mut chunks = source::open(engine, kept, load, entry).await?;
+        while wanted > 0
+            && let Some(chunk) = chunks.next().await
+        {
+            let chunk = chunk?;
+            let lines: Vec<u64> = (0..chunk.rows).map(|row| chunk.line(row)).collect();
+            let rows = loader.fitted(chunk, &mut report)?;
+            if let Some(error) = report.errors.first()
+                && lines.iter().filter(|line| **line < error.line).count() < wanted
+            {
+                return Err(error.of(entry));
+            }
+            let rows = rows.slice(0, rows.num_rows().min(wanted));
+            wanted -= rows.num_rows();
+            shown.push(rows);
+        }
+    }
+    Ok(shown)
+}
+
 /// The values of the columns of which files say nothing.
 async fn defaults(engine: &Engine, load: &Load) -> Result<Vec<(usize, ScalarValue)>> {
     let Some((positions, query)) = &load.defaults else { return Ok(Vec::new()) };
@@ -78,6 +110,12 @@ async fn defaults(engine: &Engine, load: &Load) -> Result<Vec<(usize, ScalarValu
         Ok((*position, ScalarValue::try_from_array(array, 0).map_err(failed)?))
     };
     positions.iter().zip(batch.columns()).map(value).collect()
+}
+
+impl LoadError {
+    fn of(&self, entry: &Entry) -> Error {
+        Error::LoadFailed { path: entry.path.clone(), line: self.line, why: self.why.clone() }
+    }
 }
 
 impl Loaded {
@@ -169,8 +207,7 @@ impl Loader<'_> {
                 && self.load.on_error == OnError::Abort
                 && !self.load.only_look
             {
-                let (path, line, why) = (entry.path.clone(), first.line, first.why.clone());
-                return Err(Error::LoadFailed { path, line, why });
+                return Err(first.of(entry));
             }
             self.write(&rows, report).await?;
         }

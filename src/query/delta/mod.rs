@@ -22,7 +22,8 @@ pub(super) mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::catalog::TableProvider;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::Column;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
@@ -157,6 +158,12 @@ impl Opened {
         }
         Ok(())
     }
+}
+
+/// Rows that are in no file, as if they were the table's.
+pub(super) fn plan_of_rows(kept: &KeptTable, rows: Vec<RecordBatch>) -> Result<LogicalPlan> {
+    let table = MemTable::try_new(columns::schema(&kept.columns), vec![rows]);
+    plan_of(kept, Arc::new(table.map_err(|error| super::fault::of(&error, None))?), false)
 }
 
 fn plan_of(

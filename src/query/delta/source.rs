@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, StringBuilder};
 use datafusion::common::DataFusionError;
+use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -56,6 +57,9 @@ pub(super) async fn open(
     load: &Load,
     entry: &Entry,
 ) -> Result<stream::BoxStream<'static, Result<Chunk>>> {
+    if let Some(select) = &load.select {
+        return selected(engine, kept, load, select, entry).await;
+    }
     let options = Arc::new(load.files.options.clone());
     let reading = Reading::of(&entry.path, &options)?;
     if let Reader::Text(how, shape) = reading.reader()? {
@@ -63,7 +67,7 @@ pub(super) async fn open(
     }
     let one = FileTable { entries: vec![entry.clone()], ..load.files.clone() };
     let batches = engine.stream_of(Query::of_all(one)?).await?;
-    let places = match load.by_name {
+    let places: Vec<_> = match load.by_name {
         None => load.positions.iter().copied().map(Some).collect(),
         Some(case) => {
             let names: Vec<String> =
@@ -71,10 +75,38 @@ pub(super) async fn open(
             by_name(&kept.columns, &names, case, &entry.path)?
         }
     };
-    let width = kept.columns.len();
+    Ok(placed(batches, places, kept.columns.len(), load, entry))
+}
+
+/// What a query makes of the rows of a file.
+async fn selected(
+    engine: &engine::Engine,
+    kept: &KeptTable,
+    load: &Load,
+    select: &Query,
+    entry: &Entry,
+) -> Result<stream::BoxStream<'static, Result<Chunk>>> {
+    let one = FileTable { entries: vec![entry.clone()], ..load.files.clone() };
+    let batches = engine.stream_by_row(Query { files: vec![one], ..select.clone() }).await?;
+    let (expected, found) = (load.positions.len(), batches.schema().fields().len());
+    if expected != found {
+        return Err(Error::ColumnCount { expected, found });
+    }
+    let places = load.positions.iter().copied().map(Some).collect();
+    Ok(placed(batches, places, kept.columns.len(), load, entry))
+}
+
+/// Rows whose columns go to these places of the table.
+fn placed(
+    batches: SendableRecordBatchStream,
+    places: Vec<Option<usize>>,
+    width: usize,
+    load: &Load,
+    entry: &Entry,
+) -> stream::BoxStream<'static, Result<Chunk>> {
     let mut first = 1;
     let file = (load.files.location.clone(), entry.path.clone());
-    Ok(batches
+    batches
         .map(move |batch| {
             let batch = batch.map_err(|error| crate::query::fault::of_rows(&error, Some(&file)))?;
             let mut arrays = vec![None; width];
@@ -88,7 +120,7 @@ pub(super) async fn open(
             first += u64::try_from(rows).unwrap_or_default();
             Ok(chunk)
         })
-        .boxed())
+        .boxed()
 }
 
 /// Where in the table each column of the file goes. One of them at least.

@@ -25,6 +25,8 @@ pub(in super::super) struct Dialect {
     pub(in super::super) terminator: Option<u8>,
     /// Whether the first record is names.
     pub(in super::super) named: bool,
+    /// Whether values are texts, whatever they look like.
+    pub(in super::super) all_text: bool,
     /// Whether a record may end early.
     pub(in super::super) may_be_short: bool,
     /// What its values mean.
@@ -43,6 +45,7 @@ impl Dialect {
             escape: None,
             terminator: None,
             named: false,
+            all_text: false,
             may_be_short: false,
             convert: Convert::default(),
         }

@@ -98,6 +98,9 @@ fn text_of(bytes: &[u8]) -> &str {
 
 /// The types of the columns of rows: as Arrow finds them in what the values mean.
 fn types(rows: &[ByteRecord], width: usize, dialect: &Dialect) -> Result<Vec<DataType>> {
+    if dialect.all_text {
+        return Ok(vec![DataType::Utf8; width]);
+    }
     if rows.is_empty() {
         return Ok(vec![DataType::Null; width]);
     }

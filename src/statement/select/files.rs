@@ -313,6 +313,33 @@ pub async fn query(select: &Select, session: &Session) -> Result<query::Query> {
     Ok(query::Query { ast, texts, spellings, files, rows, kept, zone })
 }
 
+/// The same for a query of the files of one location: without them, and what it wants of them.
+pub(in crate::statement) async fn of_one(
+    select: &Select,
+    session: &Session,
+) -> Result<(query::Query, Wanted)> {
+    let mut ast = select.query.clone();
+    let schema = session.instance.schemas.read().await?;
+    let mut tables = Tables::of(session, &schema, own_names(&ast));
+    if let ControlFlow::Break(error) = VisitMut::visit(&mut ast, &mut tables) {
+        return Err(error);
+    }
+    if let ControlFlow::Break(error) = VisitMut::visit(&mut ast, &mut Folder { session }) {
+        return Err(error);
+    }
+    let others = tables.rows.len() + tables.kept.len() + tables.calls.len() + tables.views;
+    let (1, 0, Some(wanted)) = (tables.files.len(), others, tables.files.pop()) else {
+        return Err(Error::Unsupported {
+            what: "A load from anything but the files of one location".to_owned(),
+            hint: Some("INSERT INTO <table> SELECT ... takes every query".to_owned()),
+        });
+    };
+    let (texts, spellings) = (select.texts.clone(), Vec::new());
+    let (files, rows, kept) = (Vec::new(), Vec::new(), Vec::new());
+    let zone = zone_of(session)?;
+    Ok((query::Query { ast, texts, spellings, files, rows, kept, zone }, wanted))
+}
+
 /// An expression with what it asks of the session.
 pub fn folded(mut expr: Expr, session: &Session) -> Result<Expr> {
     match VisitMut::visit(&mut expr, &mut Folder { session }) {
