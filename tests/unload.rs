@@ -114,10 +114,7 @@ fn texts_come_back_whatever_is_in_them() {
         let found = rows(&mut client, &format!("SELECT * FROM @lake/{name} ORDER BY n"));
         assert_eq!(found.1, wanted.1, "{name}");
     }
-    // A reader of CSV takes every empty field for NULL, in quotes or not.
-    let filled = NASTY
-        .replace("{more}", "UNION ALL SELECT $1 + 20, 'z' FROM @lake/in/numbers.csv WHERE $1 = 0");
-    let wanted = rows(&mut client, &filled);
+    // In CSV an empty text is quoted, and `NULL` is nothing.
     for (name, options) in [
         ("a.csv", ""),
         ("b.csv.gz", ""),
@@ -136,7 +133,7 @@ fn texts_come_back_whatever_is_in_them() {
         };
         done(
             &mut client,
-            &format!("COPY INTO @lake/{name} FROM ({filled}) HEADER = TRUE {format}"),
+            &format!("COPY INTO @lake/{name} FROM ({with_empty}) HEADER = TRUE {format}"),
         );
         let options = options.replace(" = ", " => ").replace("' ", "', ");
         let comma = if options.is_empty() { "" } else { ", " };

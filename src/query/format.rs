@@ -161,6 +161,7 @@ const KNOWN: &[&str] = &[
     "OUTPUT_HEADER",
     "PARSE_HEADER",
     "QUOTE",
+    "QUOTED_EMPTY_FIELD_AS",
     "RECORD_DELIMITER",
     "REPLACE_INVALID_CHARACTERS",
     "SKIP_BLANK_LINES",
@@ -339,7 +340,19 @@ impl Reading {
                 });
             }
         };
+        let quoted = self.get("QUOTED_EMPTY_FIELD_AS").map(str::to_uppercase);
+        let quoted_is_null = match quoted.as_deref() {
+            Some("NULL") => true,
+            Some("STRING") | None => false,
+            Some(other) => {
+                return Err(Error::Unsupported {
+                    what: format!("QUOTED_EMPTY_FIELD_AS = {other} in a query"),
+                    hint: Some("NULL and STRING can be done".to_owned()),
+                });
+            }
+        };
         Ok(Convert {
+            quoted_is_null,
             trim: self.is_set("TRIM_SPACE"),
             nulls,
             empty_is_text: empty,

@@ -151,6 +151,7 @@ def generate(connection, scale):
 
 def queries(connection):
     """The questions, as MySQL and DuckDB write them."""
+    connection.execute(MACROS)
     rows, user, page, referer = connection.execute(
         f"SELECT count(*), number({USER}, 7), number({PAGE}, 98), "
         f"number({REFERER}, 97) FROM hits"

@@ -25,6 +25,9 @@ use crate::stage::name::StagePath;
 /// Rows that are fitted at once.
 const ROWS: usize = 8192;
 
+/// So many bytes of a file are forgotten at once.
+const FORGOTTEN_AT_ONCE: usize = 1 << 20;
+
 /// The longest line of JSON: 64 MiB.
 const MAX_LINE: u64 = 64 * 1024 * 1024;
 
@@ -273,7 +276,7 @@ impl Lines {
     }
 
     fn csv(&self, file: impl Read, dialect: &Dialect) -> Result<()> {
-        let mut reader = dialect.records(file);
+        let mut reader = dialect.records(Kept::new(file));
         let mut record = csv::ByteRecord::new();
         let next = |reader: &mut csv::Reader<_>, record: &mut csv::ByteRecord| {
             reader.read_byte_record(record).map_err(|error| self.unreadable(&error))
@@ -288,24 +291,38 @@ impl Lines {
             }
         }
         let mut building = Building::new(&places, self.columns.len());
-        while next(&mut reader, &mut record)? {
+        let keeps_quoted = dialect.convert.keeps_quoted();
+        loop {
+            let begins = reader.position().byte();
+            if !next(&mut reader, &mut record)? {
+                break;
+            }
+            let ends = reader.position().byte();
             let line = self.skipped + record.position().map_or(0, csv::Position::line);
             if let Err(why) = dialect.check_width(&record, places.len()) {
                 building.breaks(line, why);
             } else if record.iter().any(|field| std::str::from_utf8(field).is_err()) {
                 building.breaks(line, "it is not UTF-8".to_owned());
             } else {
+                let quoted = match keeps_quoted && record.iter().any(<[u8]>::is_empty) {
+                    true => text::quoted(dialect, reader.get_ref().between(begins, ends)),
+                    false => Vec::new(),
+                };
                 for (index, place) in places.iter().enumerate() {
                     let Some(place) = *place else { continue };
                     let field = record.get(index).and_then(|field| std::str::from_utf8(field).ok());
                     if let (Some(Some(texts)), Some(column)) =
                         (building.texts.get_mut(place), self.columns.get(place))
                     {
-                        append(texts, field, dialect, column.ty);
+                        match is_text(column.ty) && quoted.contains(&(0, index)) {
+                            true => texts.append_value(""),
+                            false => append(texts, field, dialect, column.ty),
+                        }
                     }
                 }
                 building.lines.push(line);
             }
+            reader.get_mut().forget(ends);
             if building.is_full() && !self.send(&mut building) {
                 return Ok(());
             }
@@ -414,11 +431,53 @@ fn of_serde(error: &serde_json::Error) -> String {
     format!("it is no JSON: {}", why.split(" at line ").next().unwrap_or_default())
 }
 
+/// A file whose newest bytes can be looked at again.
+struct Kept<R> {
+    file: R,
+    bytes: Vec<u8>,
+    /// Where in the file they begin.
+    begins: u64,
+}
+
+impl<R> Kept<R> {
+    fn new(file: R) -> Kept<R> {
+        Kept { file, bytes: Vec::new(), begins: 0 }
+    }
+
+    fn place(&self, at: u64) -> usize {
+        usize::try_from(at.saturating_sub(self.begins)).unwrap_or(usize::MAX)
+    }
+
+    fn between(&self, from: u64, to: u64) -> &[u8] {
+        self.bytes.get(self.place(from)..self.place(to)).unwrap_or_default()
+    }
+
+    /// What stands before this place isn't needed any more. Not each time: what follows has to be moved.
+    fn forget(&mut self, before: u64) {
+        let place = self.place(before);
+        if place >= FORGOTTEN_AT_ONCE && place <= self.bytes.len() {
+            self.bytes.drain(..place);
+            self.begins = before;
+        }
+    }
+}
+
+impl<R: Read> Read for Kept<R> {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(to)?;
+        self.bytes.extend_from_slice(to.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+}
+
+fn is_text(ty: Declared) -> bool {
+    matches!(ty, Declared::Char(_) | Declared::VarChar(_) | Declared::Text)
+}
+
 /// Adds a field of CSV to its column.
 fn append(texts: &mut StringBuilder, field: Option<&str>, dialect: &Dialect, ty: Declared) {
     let convert = &dialect.convert;
-    let is_text = matches!(ty, Declared::Char(_) | Declared::VarChar(_) | Declared::Text);
-    if is_text {
+    if is_text(ty) {
         texts.append_option(field.and_then(|field| convert.text_of(field)));
         return;
     }

@@ -23,6 +23,8 @@ pub(in super::super) struct Convert {
     pub(in super::super) nulls: Vec<String>,
     /// Whether a text of no characters is one, not `NULL`.
     pub(in super::super) empty_is_text: bool,
+    /// Whether a quoted text of no characters is `NULL` too.
+    pub(in super::super) quoted_is_null: bool,
     /// How dates are written, in the letters of `DATE_FORMAT`.
     pub(in super::super) dates: Option<String>,
     /// How times of the day are.
@@ -50,6 +52,11 @@ impl Convert {
             && !self.empty_is_text
             && formats.iter().all(|format| format.is_none())
             && self.nulls.iter().all(no_value)
+    }
+
+    /// Whether a quoted text of no characters is one.
+    pub(in super::super) fn keeps_quoted(&self) -> bool {
+        !self.quoted_is_null && !self.nulls.iter().any(String::is_empty)
     }
 
     /// What a value of a column of text is, if it is one.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use csv::{ByteRecord, ReaderBuilder, Terminator};
-use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use datafusion::arrow::csv::reader::Decoder;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
@@ -196,9 +196,13 @@ impl Batches {
         if let Err(broken) = followed {
             return Err(self.dialect.broken(&broken, &pieces.concat(), first_line));
         }
+        let empty = match quotes.saw_empty() && self.dialect.convert.keeps_quoted() {
+            true => super::quoted(&self.dialect, &pieces.concat()),
+            false => Vec::new(),
+        };
         match read {
             Ok(None) => Ok(None),
-            Ok(Some(batch)) => self.converted(&batch, pieces, first_line).map(Some),
+            Ok(Some(batch)) => self.converted(&batch, &empty, pieces, first_line).map(Some),
             Err(error) if self.texts => Err(error.into()),
             Err(_) => {
                 let text = pieces.concat();
@@ -213,15 +217,16 @@ impl Batches {
                     }
                 }
                 let Some(batch) = decoder.flush()? else { return Ok(None) };
-                self.converted(&batch, pieces, first_line).map(Some)
+                self.converted(&batch, &empty, pieces, first_line).map(Some)
             }
         }
     }
 
-    /// Texts as what they are to be.
+    /// Texts as what they are to be; those at these rows and columns are quoted and empty.
     fn converted(
         &self,
         batch: &RecordBatch,
+        empty: &[(usize, usize)],
         pieces: &[bytes::Bytes],
         first_line: u64,
     ) -> Result<RecordBatch> {
@@ -229,9 +234,11 @@ impl Batches {
         let fields = schema.fields().iter().zip(batch.columns()).enumerate();
         let columns = fields.map(|(index, (field, column))| {
             let Some(texts) = super::convert::texts(column) else { return Ok(column.clone()) };
-            self.dialect.convert.column(texts, field.data_type()).map_err(|row| {
+            let column = self.columns.get(index).map_or(index, |column| *column);
+            let converted = self.dialect.convert.column(texts, field.data_type());
+            let converted = converted.map(|array| with_empty(array, column, empty));
+            converted.map_err(|row| {
                 let value = texts.value(row);
-                let column = self.columns.get(index).map_or(index, |column| *column);
                 self.no_value(value, column, row, &pieces.concat(), first_line)
             })
         });
@@ -298,6 +305,20 @@ impl Batches {
     pub(super) fn waiting(&self) -> usize {
         self.rows - self.decoder.capacity()
     }
+}
+
+/// A column of the file with those of its texts that are empty, and not missing.
+fn with_empty(array: ArrayRef, column: usize, empty: &[(usize, usize)]) -> ArrayRef {
+    let Some(texts) = super::convert::texts(&array) else { return array };
+    let mut rows = empty.iter().filter(|(_, at)| *at == column).map(|(row, _)| *row).peekable();
+    if rows.peek().is_none() {
+        return array;
+    }
+    let with = texts.iter().enumerate().map(|(row, text)| match rows.next_if_eq(&row) {
+        Some(_) => Some(text.unwrap_or_default()),
+        None => text,
+    });
+    Arc::new(with.collect::<StringArray>())
 }
 
 /// What SQL calls a type.

@@ -3,7 +3,7 @@
 //! - `bytes`: unpacked, in UTF-8, without what is to be skipped.
 //! - `quotes`: whether every quote of a CSV is closed.
 //! - `convert`: values that `NULL_IF`, `DATE_FORMAT` and the like tell of.
-//! - `csv`, `json`: the two formats.
+//! - `csv`, `json`: the two formats; `empty`: values of CSV that are quoted and empty.
 //! - `sample`: which columns a file has.
 //! - `source`: the scan.
 //!
@@ -13,6 +13,7 @@
 mod bytes;
 mod convert;
 mod csv;
+mod empty;
 mod json;
 mod quotes;
 mod sample;
@@ -23,6 +24,7 @@ use datafusion::common::DataFusionError;
 pub(super) use self::bytes::{Blocks, How};
 pub(super) use self::convert::{Convert, Form};
 pub(super) use self::csv::{Dialect, NO_QUOTE};
+pub(super) use self::empty::quoted;
 pub(super) use self::sample::sample;
 pub(super) use self::source::TextSource;
 

@@ -14,6 +14,8 @@ pub(super) struct Quotes {
     seen: usize,
     /// Where the last quote opens.
     opened: usize,
+    /// Whether a quote was closed where it was opened: perhaps a value of no characters.
+    saw_empty: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +52,13 @@ impl Quotes {
             state: State::Outside { begins: true },
             seen: 0,
             opened: 0,
+            saw_empty: false,
         }
+    }
+
+    /// Whether there may be a quoted value of no characters.
+    pub(super) fn saw_empty(&self) -> bool {
+        self.saw_empty
     }
 
     fn ends_value(&self, byte: u8) -> bool {
@@ -75,7 +83,11 @@ impl Quotes {
                     at += 1;
                 }
                 State::Outside { .. } => at = self.next_value(piece, at),
-                State::Inside => at = self.next_quote(piece, at),
+                State::Inside => {
+                    at = self.next_quote(piece, at);
+                    let is_quote = self.state == State::Quote;
+                    self.saw_empty |= is_quote && self.seen + at == self.opened + 2;
+                }
                 State::Escaped => {
                     self.state = State::Inside;
                     at += 1;
