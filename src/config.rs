@@ -250,12 +250,20 @@ pub struct Queries {
     pub spill_bytes: u64,
     /// Where. `None`: `spill` in the data directory.
     pub spill_dir: Option<PathBuf>,
+    /// How long files of tables stay that don't count any more, for who still reads them and who has not yet
+    /// committed them.
+    pub removed_files_hours: u32,
 }
 
 impl Default for Queries {
     fn default() -> Queries {
         let gib = 1 << 30;
-        Queries { memory_bytes: 2 * gib, spill_bytes: 100 << 30, spill_dir: None }
+        Queries {
+            memory_bytes: 2 * gib,
+            spill_bytes: 100 << 30,
+            spill_dir: None,
+            removed_files_hours: 24,
+        }
     }
 }
 

@@ -133,10 +133,21 @@ impl Instance {
     ) -> Result<()> {
         let rights = self.directory.rights(user).await?;
         let schema = self.schemas.read().await?;
-        let is_own = schema.table(&StageName::new(database, table)).is_some_and(|table| {
-            table.owner == user.id || rights.has_on(database, table.id, StagePrivilege::Ownership)
-        });
-        if is_own { Ok(()) } else { rights.need_table(database, table) }
+        let name = StageName::new(database, table);
+        match schema.table(&name) {
+            Some(table)
+                if table.owner == user.id
+                    || rights.has_on(database, table.id, StagePrivilege::Ownership) =>
+            {
+                Ok(())
+            }
+            Some(known) if rights.sees(database, known.id) => Err(Error::TableDenied {
+                privilege: "OWNERSHIP".to_owned(),
+                user: user.name.clone(),
+                table: name.to_string(),
+            }),
+            Some(_) | None => rights.need_table(database, table),
+        }
     }
 
     /// What a user can take now; 0 for no limit, as with `root`.

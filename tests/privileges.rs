@@ -336,6 +336,9 @@ const CASES: &[Case] = &[
     Case("DROP TABLE ledger", &[Need::DropTable(LEDGER)]),
     #[cfg(feature = "query")]
     Case("TRUNCATE TABLE ledger", &[Need::On(Write, LEDGER)]),
+    // The stage of a table is for who owns the table.
+    Case("LIST @%ledger", &[Need::On(Ownership, LEDGER)]),
+    Case("OPTIMIZE TABLE ledger", &[Need::On(Read, LEDGER), Need::On(Write, LEDGER)]),
     #[cfg(feature = "query")]
     Case("INSERT INTO ledger VALUES ('x')", &[Need::On(Write, LEDGER)]),
     #[cfg(feature = "query")]
@@ -809,6 +812,7 @@ fn no_statement_and_no_route_is_missing() {
         "drop_view",
         "explain",
         "insert",
+        "optimize_table",
         "truncate_table",
     ];
     let here = |kind: &String| cfg!(feature = "query") || !engines.contains(&kind.as_str());

@@ -80,6 +80,7 @@ const QUERIES: &[&str] = &[
     "copy_into_table",
     "create_table",
     "create_view",
+    "optimize_table",
     "select_errors",
     "select_files",
     "select_json",

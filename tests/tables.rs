@@ -219,3 +219,33 @@ fn what_was_written_in_vain_is_removed() {
     support::server::until("its files are gone", || world.stored() == before);
     assert_whole(&mut client);
 }
+
+/// What `OPTIMIZE TABLE` leaves: the same rows, in one file, and nothing that doesn't count.
+#[test]
+fn old_files_go_when_it_is_time() {
+    let world = World::with_config(Storage::Fs, |config, _| config.query.removed_files_hours = 0);
+    let world = world.expect("directories are always there");
+    let mut client = Client::connect(world.server.addr);
+    fill(&mut client);
+    for _ in 0..FILES {
+        done(&mut client, &format!("{COPY} SIZE_LIMIT = 1"));
+    }
+    done(&mut client, "UPDATE t SET note = 'old' WHERE x = 0");
+    assert_whole(&mut client);
+    let files = || {
+        let all = world.stored().into_iter();
+        all.filter(|name| name.contains("/rows/") && name.ends_with(".parquet")).count()
+    };
+    assert_eq!(files(), FILES + 1);
+    std::thread::sleep(Duration::from_millis(5));
+    let said = rows(&mut client, "OPTIMIZE TABLE t");
+    assert_eq!(said[0][3].as_deref(), Some("6 small files are put together, 7 old files are gone"));
+    assert_eq!(said[1][3].as_deref(), Some("OK"));
+    assert_eq!(files(), 1);
+    assert_whole(&mut client);
+    // What was loaded is still known.
+    let again = rows(&mut client, COPY);
+    assert!(again.iter().all(|row| row[1].as_deref() == Some("SKIPPED")), "{again:?}");
+    done(&mut client, "INSERT INTO t VALUES (-1, 'more')");
+    assert_eq!(number(&mut client, "SELECT COUNT(*) FROM t"), FILES * ROWS + 1);
+}

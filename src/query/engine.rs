@@ -38,8 +38,8 @@ use super::sparing;
 use super::store::Store;
 use super::table::{self, Asked, Located};
 use super::{
-    Answer, Change, FileTable, KeptTable, Load, Loaded, ParquetFacts, Query, coerce, delta, fault,
-    functions, inspect, json, texts, values,
+    Answer, Change, FileTable, KeptTable, Load, Loaded, ParquetFacts, Query, Tidied, coerce, delta,
+    fault, functions, inspect, json, texts, values,
 };
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -145,6 +145,11 @@ impl Engine {
     pub(super) async fn rewrite(&self, table: KeptTable, change: Change) -> Result<u64> {
         let engine = self.clone();
         there(async move { delta::rewrite::rewrite(&engine, &table, change).await }).await
+    }
+
+    pub(super) async fn tidy(&self, table: KeptTable, hours: u32) -> Result<Tidied> {
+        let engine = self.clone();
+        there(async move { delta::tidy::tidy(&engine, &table, hours).await }).await
     }
 
     pub(super) async fn load(&self, table: KeptTable, load: Load) -> Result<Vec<Loaded>> {

@@ -381,6 +381,15 @@ pub struct Unloaded {
     pub plain: u64,
 }
 
+/// What was tidied up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tidied {
+    /// Files that were put together.
+    pub merged: usize,
+    /// Files that are gone.
+    pub removed: usize,
+}
+
 /// Columns, and rows as they come.
 pub type Answer = (Vec<Column>, RowStream);
 
@@ -451,6 +460,11 @@ impl Engine {
     /// The first rows that a load would add, as many as are asked for.
     pub async fn preview(&self, table: KeptTable, load: Load, most: u64) -> Result<Answer> {
         self.inner.preview(table, load, most).await
+    }
+
+    /// Tidies up the files of a table; those that don't count any more go so many hours after that.
+    pub async fn tidy(&self, table: KeptTable, hours: u32) -> Result<Tidied> {
+        self.inner.tidy(table, hours).await
     }
 
     /// Writes what it answers to files. Whoever goes away before it is done leaves none.
@@ -532,6 +546,12 @@ impl Engine {
     /// Refuses.
     pub async fn preview(&self, table: KeptTable, load: Load, _most: u64) -> Result<Answer> {
         drop((table, load));
+        std::future::ready(Err(no_tables())).await
+    }
+
+    /// Refuses.
+    pub async fn tidy(&self, table: KeptTable, _hours: u32) -> Result<Tidied> {
+        drop(table);
         std::future::ready(Err(no_tables())).await
     }
 

@@ -56,6 +56,7 @@ pub mod kill;
 pub mod list;
 pub mod named_connections;
 pub mod named_formats;
+pub mod optimize_table;
 pub mod ordinary;
 pub mod presign;
 pub mod progress;
@@ -116,6 +117,7 @@ use grant::Grant;
 use insert::{ChangeRows, Insert};
 use kill::Kill;
 use list::List;
+use optimize_table::OptimizeTable;
 use presign::Presign;
 use put::Put;
 use remove::Remove;
@@ -247,6 +249,8 @@ pub enum Statement {
     CreateUser(CreateUser),
     /// `DROP ROLE`
     DropRole(DropRole),
+    /// `OPTIMIZE TABLE`
+    OptimizeTable(OptimizeTable),
     /// `DROP USER`
     DropUser(DropUser),
     /// `GRANT`
@@ -364,6 +368,7 @@ pub const ENTRIES: &[Entry] = &[
     Entry { leads: alter_user::LEADS, parse: alter_user::parse, grammar: "alter_user" },
     Entry { leads: create_role::LEADS, parse: create_role::parse, grammar: "create_role" },
     Entry { leads: create_user::LEADS, parse: create_user::parse, grammar: "create_user" },
+    Entry { leads: optimize_table::LEADS, parse: optimize_table::parse, grammar: "optimize_table" },
     Entry { leads: drop_role::LEADS, parse: drop_role::parse, grammar: "drop_role" },
     Entry { leads: drop_user::LEADS, parse: drop_user::parse, grammar: "drop_user" },
     Entry { leads: grant::LEADS, parse: grant::parse, grammar: "grant" },
@@ -445,6 +450,7 @@ impl Statement {
             Statement::ShowGrants(show) => show.columns(session),
             Statement::ShowRoles(_) => show_roles::columns(),
             Statement::ShowUsers(_) => show_users::columns(),
+            Statement::OptimizeTable(_) => optimize_table::columns(),
             Statement::Put(_) => return Err(Error::NotPreparable),
             Statement::AlterStage(_)
             | Statement::AlterConnection(_)
@@ -542,6 +548,7 @@ impl Statement {
             Statement::AlterUser(statement) => apart(|| statement.execute(session)).await,
             Statement::CreateRole(statement) => apart(|| statement.execute(session)).await,
             Statement::CreateUser(statement) => apart(|| statement.execute(session)).await,
+            Statement::OptimizeTable(statement) => apart(|| statement.execute(session)).await,
             Statement::DropRole(statement) => apart(|| statement.execute(session)).await,
             Statement::DropUser(statement) => apart(|| statement.execute(session)).await,
             Statement::Grant(statement) => apart(|| statement.execute(session)).await,
@@ -582,6 +589,7 @@ impl Statement {
                 | Statement::DropView(_)
                 | Statement::DropDatabase(_)
                 | Statement::DropRole(_)
+                | Statement::OptimizeTable(_)
                 | Statement::DropStage(_)
                 | Statement::DropUser(_)
                 | Statement::Grant(_)
@@ -649,6 +657,7 @@ impl Statement {
             Statement::CreateRole(_) => "create_role",
             Statement::CreateUser(_) => "create_user",
             Statement::DropRole(_) => "drop_role",
+            Statement::OptimizeTable(_) => "optimize_table",
             Statement::DropUser(_) => "drop_user",
             Statement::Grant(_) => "grant",
             Statement::Revoke(_) => "revoke",
@@ -730,6 +739,7 @@ impl Statement {
             Statement::CreateRole(statement) => statement.to_string(),
             Statement::CreateUser(statement) => statement.print(secrets),
             Statement::DropRole(statement) => statement.to_string(),
+            Statement::OptimizeTable(statement) => statement.to_string(),
             Statement::DropUser(statement) => statement.to_string(),
             Statement::Grant(statement) => statement.to_string(),
             Statement::Revoke(statement) => statement.to_string(),

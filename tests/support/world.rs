@@ -57,7 +57,8 @@ impl World {
         Some((world, other))
     }
 
-    fn with_config(storage: Storage, change: impl FnOnce(&mut Config, &str)) -> Option<World> {
+    /// The same, with a configuration that is changed, and may depend on the name of the run.
+    pub fn with_config(storage: Storage, change: impl FnOnce(&mut Config, &str)) -> Option<World> {
         let bucket = match storage {
             Storage::Fs => None,
             Storage::S3 => Some(Bucket::from_env()?),

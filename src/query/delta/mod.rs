@@ -5,6 +5,7 @@
 //! - `store`: the files.
 //! - `fit`: values into columns, or what is wrong with them.
 //! - `write`: rows on their way to files; `rewrite`: rows that change or go.
+//! - `tidy`: files that are too small, or count no more.
 //! - `load`: rows from files; `source`: what is in one, row by row; `history`: what was loaded.
 //!
 //! A commit is one file, made only if nobody else has made it: so a change is there whole or not at all, and of
@@ -17,6 +18,7 @@ pub(super) mod load;
 pub(super) mod rewrite;
 mod source;
 mod store;
+pub(super) mod tidy;
 pub(super) mod write;
 
 use std::sync::Arc;
