@@ -38,7 +38,7 @@ use uuid::Uuid;
 use crate::access::people::StagePrivilege;
 use crate::error::{Error, Result};
 use crate::rows::declared::{Declared, DeclaredColumn, MAX_PRECISION, Width};
-use crate::rows::{Column, Outcome};
+use crate::rows::{Column, Done, Outcome};
 use crate::schema::Taken;
 use crate::schema::table::Table;
 use crate::session::Session;
@@ -69,7 +69,12 @@ pub struct CreateTable {
     pub from: Source,
     /// What was said of it.
     pub comment: String,
+    /// Whether it declares keys, which nobody enforces.
+    pub keyed: bool,
 }
+
+/// What is told of them.
+const KEYS: &str = "Keys are not enforced: rows may have the same ones";
 
 /// Where columns come from that are not named.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,9 +120,19 @@ pub fn of(table: ast::CreateTable, select: Option<Select>) -> Result<Statement> 
     if columns.is_empty() && from == Source::Nothing {
         return Err(Error::NoColumns);
     }
+    let of_keys = |option: &ast::ColumnOptionDef| {
+        matches!(option.option, ColumnOption::PrimaryKey(_) | ColumnOption::Unique(_))
+    };
+    let of_keys = |column: &ColumnDef| column.options.iter().any(of_keys);
+    // An index that is no key promises nothing.
+    let unique = |constraint: &TableConstraint| {
+        matches!(constraint, TableConstraint::PrimaryKey(_) | TableConstraint::Unique(_))
+    };
+    let keyed = table.constraints.iter().any(unique) || table.columns.iter().any(of_keys);
     let comment = comment_of(&table);
     let name = name_of(&table.name)?;
-    Ok(Statement::CreateTable(Box::new(CreateTable { name, taken, columns, from, comment })))
+    let create = CreateTable { name, taken, columns, from, comment, keyed };
+    Ok(Statement::CreateTable(Box::new(create)))
 }
 
 /// The same with the columns that files have.
@@ -334,8 +349,9 @@ impl CreateTable {
         let mut affected = 0;
         if let Source::Query(select) = &self.from {
             let query = files::query(select, session).await?;
-            let first =
-                table.columns.len() - session.instance.engine.columns(query.clone()).await?.len();
+            let selected = session.instance.engine.columns(query.clone()).await?.len();
+            // Files may have changed since: then the numbers differ, and that is an error.
+            let first = table.columns.len().saturating_sub(selected);
             let positions = (first..table.columns.len()).collect();
             affected = session.instance.engine.insert(rows, positions, query).await?;
         }
@@ -347,7 +363,8 @@ impl CreateTable {
         if let Some(old) = old {
             stages.discard_rows(old, &name.name).await;
         }
-        Ok(Outcome::affected(affected))
+        let info = if self.keyed { KEYS.to_owned() } else { String::new() };
+        Ok(Outcome::Done(Done { affected, info }))
     }
 
     /// Whoever may make stages may make tables; a table of somebody else is not replaced. An answer, if one is
