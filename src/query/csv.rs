@@ -15,6 +15,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::writer::{EncoderOptions, NullableEncoder, make_encoder};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use super::text::USUAL_NULL;
 use crate::error::{Error, Result};
 
 /// How a line is written.
@@ -77,7 +78,7 @@ impl Style {
                     Some(value) => self.field(value, name, out)?,
                     // Readers pass over an empty line.
                     None if alone && self.null.is_empty() => {
-                        out.extend(self.quote.iter().chain(&self.quote));
+                        out.extend_from_slice(USUAL_NULL.as_bytes());
                     }
                     None => out.extend_from_slice(self.null.as_bytes()),
                 }
@@ -90,7 +91,10 @@ impl Style {
     /// Adds a value that is not `NULL`.
     fn field(&self, value: &[u8], column: &str, out: &mut Vec<u8>) -> Result<()> {
         let empty = value.is_empty() && self.quotes_empty;
+        // Our own reader, Snowflake's and Databend's take it for NULL by themselves.
+        let usual_null = self.quote.is_some() && value == USUAL_NULL.as_bytes();
         let special = empty
+            || usual_null
             || (!value.is_empty() && value == self.null.as_bytes())
             || value.iter().any(|byte| self.is_special(*byte));
         match (self.quote, self.escape) {
@@ -316,7 +320,8 @@ mod tests {
         assert_eq!(written(&style, &[("a", column)]).expect("written"), "\\N\n\"\\N\"\n\"\"\n");
         // A line must not be empty.
         let style = Style { null: String::new(), ..style };
-        assert_eq!(written(&style, &[("a", texts_of(&[None]))]).expect("written"), "\"\"\n");
+        let found = written(&style, &[("a", texts_of(&[None, Some("\\N"), Some("")]))]);
+        assert_eq!(found.expect("written"), "\\N\n\"\\N\"\n\"\"\n");
         let style = Style { quotes_empty: false, ..style };
         let two = [("a", texts_of(&[Some("")])), ("b", texts_of(&[None]))];
         assert_eq!(written(&style, &two).expect("written"), ",\n");

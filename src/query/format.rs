@@ -11,7 +11,7 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use encoding_rs::{Encoding, UTF_8};
 
 use super::lines::Marks;
-use super::text::{Convert, Dialect, How, Shape};
+use super::text::{Convert, Dialect, How, Shape, USUAL_NULL};
 use crate::error::{Error, Result};
 use crate::sql::{date_format, options};
 
@@ -173,9 +173,6 @@ const KNOWN: &[&str] = &[
     "TRIM_SPACE",
     "TYPE",
 ];
-
-/// What stands for `NULL` unless `NULL_IF` says otherwise: Snowflake, Databend and `LOAD DATA` agree on it.
-const USUAL_NULL: &str = "\\N";
 
 /// Fails for an option that would be passed over, unless it says what holds anyway.
 fn check(options: &BTreeMap<String, String>) -> Result<()> {
@@ -353,6 +350,7 @@ impl Reading {
         };
         Ok(Convert {
             quoted_is_null,
+            usual_nulls: self.get("NULL_IF").or(self.get("NULL_DISPLAY")).is_none(),
             trim: self.is_set("TRIM_SPACE"),
             nulls,
             empty_is_text: empty,

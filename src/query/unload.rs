@@ -221,7 +221,10 @@ fn under_names(plan: LogicalPlan, columns: &[Column]) -> PlanResult<LogicalPlan>
 /// All columns, and those that decide the directory; sorted by these.
 fn in_directories(by: &[PartitionBy]) -> String {
     let name = |index: usize| format!("{DIRECTORY}{index}");
-    let values = by.iter().enumerate().map(|(index, by)| format!("{} AS {}", by.expr, name(index)));
+    let values = by
+        .iter()
+        .enumerate()
+        .map(|(index, by)| format!("{} AS {}", dialect::printed(&by.expr), name(index)));
     let values: Vec<String> = values.collect();
     let keys: Vec<String> = (0..by.len()).map(name).collect();
     format!("SELECT *, {} FROM {ROWS} ORDER BY {}", values.join(", "), keys.join(", "))

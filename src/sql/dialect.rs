@@ -7,8 +7,13 @@
 //! [`crate::sql::cursor::Cursor`].
 
 use std::any::TypeId;
+use std::fmt::Display;
+use std::ops::ControlFlow;
 
-use sqlparser::ast::{BinaryOperator, Expr, Query, Statement};
+use sqlparser::ast::{
+    BinaryOperator, Expr, ObjectName, ObjectNamePart, Query, Statement, Value, ValueWithSpan,
+    VisitMut, VisitorMut,
+};
 use sqlparser::dialect::{Dialect, MySqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -16,6 +21,7 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use crate::sql::Span;
 use crate::sql::cursor::excerpt;
+use crate::sql::literal;
 use crate::sql::mode::SqlMode;
 
 /// MySQL's dialect, extended by what is read above it.
@@ -296,11 +302,50 @@ pub fn query(text: &str) -> crate::error::Result<Query> {
         .map_err(|error| crate::error::Error::Internal { what: format!("'{text}': {error}") })
 }
 
+/// A query or an expression as it is read again with the usual `sql_mode`: printed by itself it has texts as they are,
+/// and what reads it takes their backslashes for escapes.
+pub fn printed<N: Clone + Display + VisitMut>(node: &N) -> String {
+    let mut node = node.clone();
+    // Never breaks off.
+    let _ = VisitMut::visit(&mut node, &mut Texts);
+    node.to_string()
+}
+
+struct Texts;
+
+impl VisitorMut for Texts {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
+        if let Value::SingleQuotedString(text)
+        | Value::DoubleQuotedString(text)
+        | Value::NationalStringLiteral(text) = &value.value
+        {
+            // What is printed as it is.
+            value.value = Value::Placeholder(literal::text(text));
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Locations.
+    fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<()> {
+        for part in &mut name.0 {
+            if let ObjectNamePart::Identifier(ident) = part
+                && ident.quote_style == Some('\'')
+            {
+                ident.value = literal::text(&ident.value);
+                ident.quote_style = None;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 /// The same query with all names in lower case and without quotes, for who tells `ID` from `id`.
 pub fn in_lower_case(query: &Query) -> crate::error::Result<Query> {
     let dialect = StageDialect::default();
     let again = || -> Result<Query, ParserError> {
-        let tokens = Tokenizer::new(&dialect, &query.to_string()).tokenize_with_location()?;
+        let tokens = Tokenizer::new(&dialect, &printed(query)).tokenize_with_location()?;
         let tokens = tokens.into_iter().map(|mut token| {
             if let Token::Word(word) = &mut token.token {
                 let quoted = word.quote_style.take().is_some();

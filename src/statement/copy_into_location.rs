@@ -42,10 +42,10 @@ use crate::query::{PartitionBy, Unload, Unloaded};
 use crate::rows::{Column, Outcome, Row, Type};
 use crate::session::{ClientFiles, Progress, Session};
 use crate::sql::cursor::{Cursor, Token};
-use crate::sql::literal;
 use crate::sql::location::Location;
 use crate::sql::name::QualifiedName;
 use crate::sql::options::{Options, Secrets};
+use crate::sql::{dialect, literal};
 use crate::stage::Files;
 use crate::statement::ordinary::asks_only;
 use crate::statement::progress;
@@ -387,7 +387,7 @@ impl fmt::Display for Source {
 
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.expr.fmt(f)?;
+        f.write_str(&dialect::printed(&self.expr))?;
         match &self.alias {
             Some(alias) => write!(f, " AS {}", literal::name(alias)),
             None => Ok(()),

@@ -30,7 +30,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use sqlparser::ast::{
-    self, ColumnDef, ColumnOption, CreateTableLikeKind, CreateTableOptions, DataType,
+    self, ColumnDef, ColumnOption, CommentDef, CreateTableLikeKind, CreateTableOptions, DataType,
     ExactNumberInfo, Expr, SqlOption, TableConstraint, TimezoneInfo,
 };
 use uuid::Uuid;
@@ -42,8 +42,8 @@ use crate::rows::{Column, Done, Outcome};
 use crate::schema::Taken;
 use crate::schema::table::Table;
 use crate::session::Session;
-use crate::sql::literal;
 use crate::sql::name::QualifiedName;
+use crate::sql::{dialect, literal};
 use crate::stage::name::StageName;
 use crate::statement::create_view::name_of;
 use crate::statement::kept;
@@ -170,14 +170,16 @@ fn refuse(table: &ast::CreateTable) -> Result<()> {
 fn comment_of(table: &ast::CreateTable) -> String {
     let plain = match &table.table_options {
         CreateTableOptions::Plain(options) => options.iter().find_map(|option| match option {
-            SqlOption::Comment(comment) => Some(comment.to_string()),
+            SqlOption::Comment(CommentDef::WithEq(text) | CommentDef::WithoutEq(text)) => {
+                Some(text)
+            }
             _ => None,
         }),
         _ => None,
     };
-    // As `COMMENT = 'text'` or the text alone.
-    let text = plain.or_else(|| table.comment.as_ref().map(ToString::to_string));
-    text.unwrap_or_default().trim_start_matches("COMMENT").trim_matches([' ', '=', '\'']).to_owned()
+    let own =
+        table.comment.as_ref().map(|(CommentDef::WithEq(text) | CommentDef::WithoutEq(text))| text);
+    plain.or(own).cloned().unwrap_or_default()
 }
 
 /// A column as it was declared.
@@ -197,7 +199,7 @@ fn column(column: &ColumnDef) -> Result<DeclaredColumn> {
             | ColumnOption::Collation(_) => {}
             ColumnOption::NotNull | ColumnOption::PrimaryKey(_) => declared.nullable = false,
             ColumnOption::Default(Expr::Value(value)) if value.value == ast::Value::Null => {}
-            ColumnOption::Default(value) => declared.default = Some(value.to_string()),
+            ColumnOption::Default(value) => declared.default = Some(dialect::printed(value)),
             ColumnOption::Comment(text) => declared.comment.clone_from(text),
             other => {
                 return Err(Error::Unsupported {

@@ -86,7 +86,7 @@ pub fn of(insert: ast::Insert, select: impl Fn(Query) -> Result<Select>) -> Resu
 
 /// `VALUES (...)`
 fn values_of(values: Vec<Expr>) -> Result<Query> {
-    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+    let values: Vec<String> = values.iter().map(dialect::printed).collect();
     dialect::query(&format!("VALUES ROW({})", values.join(", ")))
 }
 
@@ -202,7 +202,8 @@ fn complete(
             row.content.extend(defaults.iter().map(|(_, value)| value.clone()));
         }
     } else if !defaults.is_empty() {
-        let values: Vec<String> = defaults.iter().map(|(_, value)| value.to_string()).collect();
+        let values: Vec<String> =
+            defaults.iter().map(|(_, value)| dialect::printed(value)).collect();
         let inner = std::mem::replace(query, dialect::query("SELECT 1")?);
         let names: Vec<String> =
             (0..positions.len()).map(|number| format!("value_{number}")).collect();

@@ -291,7 +291,6 @@ impl Lines {
             }
         }
         let mut building = Building::new(&places, self.columns.len());
-        let keeps_quoted = dialect.convert.keeps_quoted();
         loop {
             let begins = reader.position().byte();
             if !next(&mut reader, &mut record)? {
@@ -304,7 +303,9 @@ impl Lines {
             } else if record.iter().any(|field| std::str::from_utf8(field).is_err()) {
                 building.breaks(line, "it is not UTF-8".to_owned());
             } else {
-                let quoted = match keeps_quoted && record.iter().any(<[u8]>::is_empty) {
+                let is_null =
+                    |field: &[u8]| field.is_empty() || field == text::USUAL_NULL.as_bytes();
+                let quoted = match record.iter().any(is_null) {
                     true => text::quoted(dialect, reader.get_ref().between(begins, ends)),
                     false => Vec::new(),
                 };
@@ -314,9 +315,10 @@ impl Lines {
                     if let (Some(Some(texts)), Some(column)) =
                         (building.texts.get_mut(place), self.columns.get(place))
                     {
-                        match is_text(column.ty) && quoted.contains(&(0, index)) {
-                            true => texts.append_value(""),
-                            false => append(texts, field, dialect, column.ty),
+                        let quoted = quoted.iter().find(|quoted| quoted.column == index);
+                        match quoted.filter(|_| is_text(column.ty)) {
+                            Some(quoted) => texts.append_value(quoted.text),
+                            None => append(texts, field, dialect, column.ty),
                         }
                     }
                 }

@@ -21,6 +21,8 @@ pub(in super::super) struct Convert {
     pub(in super::super) trim: bool,
     /// Texts that are `NULL`.
     pub(in super::super) nulls: Vec<String>,
+    /// Whether these are the usual ones, which are texts in quotes.
+    pub(in super::super) usual_nulls: bool,
     /// Whether a text of no characters is one, not `NULL`.
     pub(in super::super) empty_is_text: bool,
     /// Whether a quoted text of no characters is `NULL` too.
@@ -55,7 +57,7 @@ impl Convert {
     }
 
     /// Whether a quoted text of no characters is one.
-    pub(in super::super) fn keeps_quoted(&self) -> bool {
+    pub(super) fn keeps_empty(&self) -> bool {
         !self.quoted_is_null && !self.nulls.iter().any(String::is_empty)
     }
 

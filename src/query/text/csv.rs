@@ -10,7 +10,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, Result};
 
 use super::quotes::{Broken, Quotes};
-use super::{Convert, line_ends, shown, wrong_at};
+use super::{Convert, Quoted, line_ends, shown, wrong_at};
 
 /// How a CSV is written.
 #[derive(Debug, Clone)]
@@ -196,13 +196,13 @@ impl Batches {
         if let Err(broken) = followed {
             return Err(self.dialect.broken(&broken, &pieces.concat(), first_line));
         }
-        let empty = match quotes.saw_empty() && self.dialect.convert.keeps_quoted() {
+        let quoted = match quotes.saw_short() {
             true => super::quoted(&self.dialect, &pieces.concat()),
             false => Vec::new(),
         };
         match read {
             Ok(None) => Ok(None),
-            Ok(Some(batch)) => self.converted(&batch, &empty, pieces, first_line).map(Some),
+            Ok(Some(batch)) => self.converted(&batch, &quoted, pieces, first_line).map(Some),
             Err(error) if self.texts => Err(error.into()),
             Err(_) => {
                 let text = pieces.concat();
@@ -217,16 +217,16 @@ impl Batches {
                     }
                 }
                 let Some(batch) = decoder.flush()? else { return Ok(None) };
-                self.converted(&batch, &empty, pieces, first_line).map(Some)
+                self.converted(&batch, &quoted, pieces, first_line).map(Some)
             }
         }
     }
 
-    /// Texts as what they are to be; those at these rows and columns are quoted and empty.
+    /// Texts as what they are to be.
     fn converted(
         &self,
         batch: &RecordBatch,
-        empty: &[(usize, usize)],
+        quoted: &[Quoted],
         pieces: &[bytes::Bytes],
         first_line: u64,
     ) -> Result<RecordBatch> {
@@ -236,7 +236,7 @@ impl Batches {
             let Some(texts) = super::convert::texts(column) else { return Ok(column.clone()) };
             let column = self.columns.get(index).map_or(index, |column| *column);
             let converted = self.dialect.convert.column(texts, field.data_type());
-            let converted = converted.map(|array| with_empty(array, column, empty));
+            let converted = converted.map(|array| with_quoted(array, column, quoted));
             converted.map_err(|row| {
                 let value = texts.value(row);
                 self.no_value(value, column, row, &pieces.concat(), first_line)
@@ -307,16 +307,16 @@ impl Batches {
     }
 }
 
-/// A column of the file with those of its texts that are empty, and not missing.
-fn with_empty(array: ArrayRef, column: usize, empty: &[(usize, usize)]) -> ArrayRef {
+/// A column of the file with those of its texts that are not `NULL` because they are quoted.
+fn with_quoted(array: ArrayRef, column: usize, quoted: &[Quoted]) -> ArrayRef {
     let Some(texts) = super::convert::texts(&array) else { return array };
-    let mut rows = empty.iter().filter(|(_, at)| *at == column).map(|(row, _)| *row).peekable();
-    if rows.peek().is_none() {
+    let mut own = quoted.iter().filter(|quoted| quoted.column == column).peekable();
+    if own.peek().is_none() {
         return array;
     }
-    let with = texts.iter().enumerate().map(|(row, text)| match rows.next_if_eq(&row) {
-        Some(_) => Some(text.unwrap_or_default()),
-        None => text,
+    let with = texts.iter().enumerate().map(|(row, text)| {
+        let quoted = own.next_if(|quoted| quoted.row == row);
+        quoted.map_or(text, |quoted| Some(quoted.text))
     });
     Arc::new(with.collect::<StringArray>())
 }

@@ -3,7 +3,7 @@
 //! - `bytes`: unpacked, in UTF-8, without what is to be skipped.
 //! - `quotes`: whether every quote of a CSV is closed.
 //! - `convert`: values that `NULL_IF`, `DATE_FORMAT` and the like tell of.
-//! - `csv`, `json`: the two formats; `empty`: values of CSV that are quoted and empty.
+//! - `csv`, `json`: the two formats; `empty`: values of CSV that are texts because they are quoted.
 //! - `sample`: which columns a file has.
 //! - `source`: the scan.
 //!
@@ -24,9 +24,12 @@ use datafusion::common::DataFusionError;
 pub(super) use self::bytes::{Blocks, How};
 pub(super) use self::convert::{Convert, Form};
 pub(super) use self::csv::{Dialect, NO_QUOTE};
-pub(super) use self::empty::quoted;
+pub(super) use self::empty::{Quoted, quoted};
 pub(super) use self::sample::sample;
 pub(super) use self::source::TextSource;
+
+/// What stands for `NULL` unless `NULL_IF` says otherwise: Snowflake, Databend and `LOAD DATA` agree on it.
+pub(super) const USUAL_NULL: &str = "\\N";
 
 /// More bytes than one row may have: a quote that is never closed would make the rest of a file one value.
 const MAX_ROW: usize = 128 << 20;

@@ -2,6 +2,7 @@
 //! file, or what stands behind a closed quote, for a part of the value.
 
 use super::csv::Dialect;
+use super::empty;
 
 /// Quotes are followed over pieces of text; the first begins with a record.
 pub(super) struct Quotes {
@@ -14,8 +15,8 @@ pub(super) struct Quotes {
     seen: usize,
     /// Where the last quote opens.
     opened: usize,
-    /// Whether a quote was closed where it was opened: perhaps a value of no characters.
-    saw_empty: bool,
+    /// Whether a quoted value was so short that it may be one that is `NULL` without quotes.
+    saw_short: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +53,13 @@ impl Quotes {
             state: State::Outside { begins: true },
             seen: 0,
             opened: 0,
-            saw_empty: false,
+            saw_short: false,
         }
     }
 
-    /// Whether there may be a quoted value of no characters.
-    pub(super) fn saw_empty(&self) -> bool {
-        self.saw_empty
+    /// Whether there may be a quoted value that would be `NULL` without quotes.
+    pub(super) fn saw_short(&self) -> bool {
+        self.saw_short
     }
 
     fn ends_value(&self, byte: u8) -> bool {
@@ -86,7 +87,7 @@ impl Quotes {
                 State::Inside => {
                     at = self.next_quote(piece, at);
                     let is_quote = self.state == State::Quote;
-                    self.saw_empty |= is_quote && self.seen + at == self.opened + 2;
+                    self.saw_short |= is_quote && self.seen + at <= self.opened + empty::LONGEST;
                 }
                 State::Escaped => {
                     self.state = State::Inside;

@@ -463,6 +463,6 @@ fn text_of(expr: &Expr) -> Option<String> {
 
 impl fmt::Display for Select {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.query.fmt(f)
+        f.write_str(&dialect::printed(&self.query))
     }
 }
