@@ -240,8 +240,10 @@ fn a_killed_connection_is_closed() {
     let mut client = Client::connect(server.addr);
     let kill = format!("\x03KILL {}", client.greeting.connection_id);
     client.write_raw(&[packet(0, kill.as_bytes()), packet(0, b"\x03SELECT 1").repeat(50)].concat());
-    assert_eq!(code(&client.read_refusal()), (1317, "70100"));
-    assert_eq!(code(&client.read_refusal()), (1927, "70100"));
+    for wanted in [1317, 1927] {
+        client.sequence = 1;
+        assert_eq!(code(&client.read_refusal()), (wanted, "70100"));
+    }
     assert!(client.is_closed());
 }
 
