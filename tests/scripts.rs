@@ -86,6 +86,7 @@ const QUERIES: &[&str] = &[
     "select_json",
     "select_mysql",
     "select_options",
+    "select_tables",
     "select_zones",
 ];
 

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
+use datafusion::arrow::array::types::{
+    Float32Type, Float64Type, Int64Type, TimestampMicrosecondType,
+};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
     TimestampSecondArray,
@@ -21,6 +23,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::values::zone_named;
+use crate::rows::Value;
 use crate::sql::date_format;
 
 /// Digits that a quotient has more than its dividend (`div_precision_increment`).
@@ -337,6 +340,17 @@ fn as_text(value: &ArrayRef) -> Result<ArrayRef> {
     let moments = match value.data_type() {
         DataType::Timestamp(..) => datetime(value)?,
         DataType::Boolean => return Ok(cast(&cast(value, &DataType::Int64)?, &DataType::Utf8)?),
+        DataType::Float32 => {
+            let numbers = value.as_primitive::<Float32Type>().iter();
+            let texts = numbers.map(|number| number.map(|number| Value::Float(number).to_string()));
+            return Ok(Arc::new(texts.collect::<StringArray>()));
+        }
+        DataType::Float64 => {
+            let numbers = value.as_primitive::<Float64Type>().iter();
+            let texts =
+                numbers.map(|number| number.map(|number| Value::Double(number).to_string()));
+            return Ok(Arc::new(texts.collect::<StringArray>()));
+        }
         ty if ty.is_nested() => return Ok(Arc::new(super::row::texts(value)?)),
         _ => return Ok(cast(value, &DataType::Utf8)?),
     };

@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, CaseWhen, CastKind, CharacterLength, DataType, ExactNumberInfo,
-    ExcludeSelectItem, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, GroupByExpr, GroupByWithModifier, Ident, Interval, JoinOperator, JsonPath,
-    JsonPathElem, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor, UnaryOperator,
-    Value, VisitMut, VisitorMut,
+    BinaryOperator, CaseWhen, CastKind, CharacterLength, DataType, DateTimeField,
+    DuplicateTreatment, ExactNumberInfo, ExcludeSelectItem, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArguments, GroupByExpr, GroupByWithModifier,
+    Ident, Interval, JoinOperator, JsonPath, JsonPathElem, ObjectName, Query, Select, SelectItem,
+    SetExpr, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use super::table::METADATA;
@@ -74,7 +74,9 @@ pub(super) fn tell_apart(query: &mut Query) {
             }
             other => (other.to_string(), false),
         };
-        let again = !seen.insert(text) || (all && column);
+        // A cast has the name of what it casts, which may stand in `ORDER BY`.
+        let is_cast = matches!(expr, Expr::Cast { .. });
+        let again = !seen.insert(text) || (all && column) || is_cast;
         if again {
             let alias = Ident::new(format!("again${index}"));
             *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
@@ -130,6 +132,11 @@ impl VisitorMut for Rewriter<'_> {
     type Break = Error;
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        for condition in [&mut select.selection, &mut select.having].into_iter().flatten() {
+            if !is_truth(condition) {
+                *condition = truth(nested(condition.clone()));
+            }
+        }
         // The order of a join is DataFusion's to choose.
         for join in select.from.iter_mut().flat_map(|from| &mut from.joins) {
             if let JoinOperator::StraightJoin(constraint) = &join.join_operator {
@@ -251,6 +258,9 @@ impl Rewriter<'_> {
             Expr::Convert { expr: value, data_type: Some(ty), .. } if of_own(ty) => {
                 *expr = converted((**value).clone(), ty);
             }
+            Expr::Convert { expr: value, data_type: Some(ty), .. } => {
+                *expr = cast((**value).clone(), cast_type(ty).unwrap_or_else(|| ty.clone()));
+            }
             // All texts are in UTF-8.
             Expr::Convert { expr: value, data_type: None, charset: Some(_), .. } => {
                 *expr = as_text((**value).clone());
@@ -259,6 +269,12 @@ impl Rewriter<'_> {
                 *expr = (**value).clone();
             }
             Expr::Collate { expr: value, collation } if is_binary(collation) => {
+                *expr = (**value).clone();
+            }
+            // `BINARY a = 'x'` is read as one of the whole; bytes are compared anyway.
+            Expr::Cast { expr: value, data_type: DataType::Binary(None), .. }
+                if is_truth(value) =>
+            {
                 *expr = (**value).clone();
             }
             Expr::Cast { expr: value, data_type, .. } if of_own(data_type) => {
@@ -498,12 +514,64 @@ fn binary(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<Expr> {
         BinaryOperator::Arrow => function("mysql_json_extract", vec![left, right]),
         BinaryOperator::LongArrow => function("mysql_json_value", vec![left, right]),
         BinaryOperator::Regexp => matches(&left, &right, false),
+        // MySQL takes every value for true or false.
+        BinaryOperator::And | BinaryOperator::Or if !(is_truth(&left) && is_truth(&right)) => {
+            let side = |side| if is_truth(&side) { side } else { truth(nested(side)) };
+            binary_op(side(left), op.clone(), side(right))
+        }
         BinaryOperator::Xor => {
             let (left, right) = (truth(left), truth(right));
             nested(binary_op(left, BinaryOperator::NotEq, right))
         }
         _ => return None,
     })
+}
+
+/// Values of which one is a text, and so all.
+fn alike(values: Vec<Expr>) -> Vec<Expr> {
+    let is_text = values.iter().any(|value| literal(value).is_some());
+    if is_text { values.into_iter().map(as_text).collect() } else { values }
+}
+
+/// Whether an expression is true or false, and nothing else, by its form.
+fn is_truth(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_truth(inner),
+        Expr::BinaryOp { op, .. } => matches!(
+            op,
+            BinaryOperator::And
+                | BinaryOperator::Or
+                | BinaryOperator::Xor
+                | BinaryOperator::Eq
+                | BinaryOperator::NotEq
+                | BinaryOperator::Lt
+                | BinaryOperator::LtEq
+                | BinaryOperator::Gt
+                | BinaryOperator::GtEq
+                | BinaryOperator::Spaceship
+        ),
+        Expr::UnaryOp { op: UnaryOperator::Not, .. }
+        | Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::IsTrue(_)
+        | Expr::IsNotTrue(_)
+        | Expr::IsFalse(_)
+        | Expr::IsNotFalse(_)
+        | Expr::IsDistinctFrom(..)
+        | Expr::IsNotDistinctFrom(..)
+        | Expr::InList { .. }
+        | Expr::InSubquery { .. }
+        | Expr::Between { .. }
+        | Expr::Like { .. }
+        | Expr::ILike { .. }
+        | Expr::AnyOp { .. }
+        | Expr::AllOp { .. }
+        | Expr::Exists { .. }
+        | Expr::Cast { data_type: DataType::Boolean, .. } => true,
+        Expr::Function(called) => called.name.to_string() == "regexp_like",
+        Expr::Value(value) => matches!(value.value, Value::Boolean(_) | Value::Null),
+        _ => false,
+    }
 }
 
 /// Whether texts are compared byte by byte by a collation.
@@ -635,6 +703,9 @@ fn call(called: &mut Function) -> Result<Option<Expr>> {
     if name == "group_concat" {
         return group_concat(called).map(Some);
     }
+    if name == "count" {
+        count_of_several(called);
+    }
     if OF_NUMBERS.contains(&name.as_str())
         && let FunctionArguments::List(list) = &mut called.args
     {
@@ -664,7 +735,13 @@ fn by_name(name: &str, arguments: Vec<Expr>) -> Option<Expr> {
     let (first, second, third) = (given.next(), given.next(), given.next());
     let rest: Vec<Expr> = given.collect();
     Some(match (name, first, second, third) {
-        ("ifnull", Some(value), Some(other), None) => function("coalesce", vec![value, other]),
+        ("ifnull", Some(value), Some(other), None) => {
+            function("coalesce", alike(vec![value, other]))
+        }
+        ("coalesce", Some(first), second, third) => {
+            let all = [Some(first), second, third].into_iter().flatten().chain(rest);
+            function("coalesce", alike(all.collect()))
+        }
         ("if", Some(condition), Some(yes), Some(no)) => Expr::Case {
             case_token: sqlparser::ast::helpers::attached_token::AttachedToken::empty(),
             end_token: sqlparser::ast::helpers::attached_token::AttachedToken::empty(),
@@ -744,6 +821,8 @@ fn by_name(name: &str, arguments: Vec<Expr>) -> Option<Expr> {
                 false => moment,
             }
         }
+        // The seed makes no sequence again.
+        ("rand", ..) => function("random", Vec::new()),
         ("mod", Some(left), Some(right), None) => binary(&left, &BinaryOperator::Modulo, &right)?,
         ("date_format", Some(value), Some(format), None) => {
             function("mysql_date_format", vec![value, format])
@@ -854,7 +933,19 @@ fn moved(value: Expr, op: BinaryOperator, by: Expr) -> Expr {
             "{} DAY",
             days.value.clone().into_string().unwrap_or_else(|| days.value.to_string())
         )),
-        by => nested(binary_op(interval("1 DAY"), BinaryOperator::Multiply, by)),
+        by => {
+            let days = Interval {
+                value: Box::new(by),
+                leading_field: Some(DateTimeField::Day),
+                leading_precision: None,
+                last_field: None,
+                fractional_seconds_precision: None,
+            };
+            match shift(&value, &op, &days) {
+                Some(shifted) => return shifted,
+                None => Expr::Interval(days),
+            }
+        }
     };
     nested(binary_op(function("mysql_moment", vec![value]), op, by))
 }
@@ -892,10 +983,11 @@ fn shift(value: &Expr, op: &BinaryOperator, by: &Interval) -> Option<Expr> {
             function("mysql_shifted_as", vec![value.clone(), shifted])
         }
         None if unit == "MICROSECOND" => function("mysql_datetime", vec![shifted]),
-        None => cast(
-            function("mysql_datetime", vec![shifted]),
-            DataType::Timestamp(Some(0), sqlparser::ast::TimezoneInfo::None),
-        ),
+        // As exact as the value is, and a moment if that is a day.
+        None => {
+            let moment = function("mysql_datetime", vec![value.clone()]);
+            function("mysql_shifted_as", vec![moment, shifted])
+        }
     })
 }
 
@@ -915,7 +1007,64 @@ fn part_plus_one(name: &str, value: Expr) -> Expr {
 }
 
 /// `GROUP_CONCAT(DISTINCT a, b ORDER BY c SEPARATOR ';')`
+/// `COUNT(DISTINCT a, b)` counts what is different in one text of all, which is `NULL` if one of them is.
+fn count_of_several(called: &mut Function) {
+    let Some(values) = arguments(called) else { return };
+    let FunctionArguments::List(list) = &mut called.args else { return };
+    let distinct = matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct));
+    if values.len() < 2 || !distinct {
+        return;
+    }
+    // With its length before each, so that no two rows give one text.
+    let part = |value: Expr| {
+        let written = as_text(value);
+        let length = as_text(function("character_length", vec![written.clone()]));
+        let head = binary_op(length, BinaryOperator::StringConcat, text(":"));
+        binary_op(head, BinaryOperator::StringConcat, written)
+    };
+    let all = values
+        .into_iter()
+        .map(part)
+        .reduce(|all, part| binary_op(all, BinaryOperator::StringConcat, part));
+    list.args =
+        all.map(|all| FunctionArg::Unnamed(FunctionArgExpr::Expr(all))).into_iter().collect();
+}
+
+/// `GROUP_CONCAT(DISTINCT a ORDER BY a)`: in the order of what the values are, not of their texts.
+fn concat_in_own_order(called: &Function) -> Option<Expr> {
+    let FunctionArguments::List(list) = &called.args else { return None };
+    let distinct = matches!(list.duplicate_treatment, Some(DuplicateTreatment::Distinct));
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = list.args.as_slice() else {
+        return None;
+    };
+    let (mut separator, mut ordered) = (text(","), false);
+    let mut clauses = Vec::new();
+    for clause in &list.clauses {
+        match clause {
+            FunctionArgumentClause::Separator(value) => separator = Expr::Value(value.clone()),
+            FunctionArgumentClause::OrderBy(by) => {
+                ordered = matches!(by.as_slice(), [only] if only.expr == *value);
+                clauses.push(clause.clone());
+            }
+            _ => return None,
+        }
+    }
+    if !(distinct && ordered) || called.filter.is_some() {
+        return None;
+    }
+    let mut all = called.clone();
+    all.name = ObjectName::from(vec![Ident::new("array_agg")]);
+    all.filter = Some(Box::new(Expr::IsNotNull(Box::new(nested(value.clone())))));
+    if let FunctionArguments::List(list) = &mut all.args {
+        list.clauses = clauses;
+    }
+    Some(function("array_to_string", vec![Expr::Function(all), separator]))
+}
+
 fn group_concat(called: &mut Function) -> Result<Expr> {
+    if let Some(all) = concat_in_own_order(called) {
+        return Ok(all);
+    }
     let FunctionArguments::List(list) = &mut called.args else {
         return Err(nothing_to_concatenate());
     };

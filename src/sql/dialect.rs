@@ -11,8 +11,8 @@ use std::fmt::Display;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, ObjectName, ObjectNamePart, Query, Statement, Value, ValueWithSpan,
-    VisitMut, VisitorMut,
+    BinaryOperator, Expr, Ident, ObjectName, ObjectNamePart, Query, Statement, Value,
+    ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 use sqlparser::dialect::{Dialect, MySqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
@@ -94,12 +94,20 @@ impl Dialect for StageDialect {
         if parser.parse_keyword(Keyword::DIV) {
             return Some(infix(parser, expr, BinaryOperator::MyIntegerDivide, precedence));
         }
+        if parser.parse_keyword(Keyword::MOD) {
+            return Some(infix(parser, expr, BinaryOperator::Modulo, precedence));
+        }
         self.mysql.parse_infix(parser, expr, precedence)
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
-        let pipes = parser.peek_token_ref().token == Token::StringConcat;
-        pipes.then(|| Ok(self.precedence_of_pipes()))
+        let next = &parser.peek_token_ref().token;
+        if *next == Token::StringConcat {
+            return Some(Ok(self.precedence_of_pipes()));
+        }
+        // `5 MOD 2`; sqlparser would take it for an alias.
+        let is_mod = matches!(next, Token::Word(word) if word.keyword == Keyword::MOD);
+        is_mod.then(|| Ok(self.prec_value(Precedence::MulDivModOp)))
     }
 
     fn supports_string_literal_backslash_escape(&self) -> bool {
@@ -341,9 +349,30 @@ impl VisitorMut for Texts {
     }
 }
 
+/// Breaks off at a column whose name is in double quotes.
+struct DoubleQuotes;
+
+impl Visitor for DoubleQuotes {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let quoted = |ident: &Ident| ident.quote_style == Some('"');
+        let is_one = if let Expr::Identifier(ident) = expr {
+            quoted(ident)
+        } else if let Expr::CompoundIdentifier(parts) = expr {
+            parts.iter().any(quoted)
+        } else {
+            false
+        };
+        if is_one { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
 /// The same query with all names in lower case and without quotes, for who tells `ID` from `id`.
 pub fn in_lower_case(query: &Query) -> crate::error::Result<Query> {
-    let dialect = StageDialect::default();
+    // Printed, texts are in single quotes: so what is in double quotes can be a name again.
+    let ansi = Visit::visit(query, &mut DoubleQuotes).is_break();
+    let dialect = StageDialect::new(SqlMode::of(if ansi { "ANSI_QUOTES" } else { "" }));
     let again = || -> Result<Query, ParserError> {
         let tokens = Tokenizer::new(&dialect, &printed(query)).tokenize_with_location()?;
         let tokens = tokens.into_iter().map(|mut token| {

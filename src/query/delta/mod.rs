@@ -2,7 +2,7 @@
 //! count. What belongs to Delta Lake is named here alone.
 //!
 //! - `columns`: the types.
-//! - `store`: the files.
+//! - `store`: the files; `scan`: their rows.
 //! - `fit`: values into columns, or what is wrong with them.
 //! - `write`: rows on their way to files; `rewrite`: rows that change or go.
 //! - `tidy`: files that are too small, or count no more.
@@ -16,6 +16,7 @@ mod fit;
 mod history;
 pub(super) mod load;
 pub(super) mod rewrite;
+mod scan;
 mod source;
 mod store;
 pub(super) mod tidy;
@@ -39,6 +40,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError, ObjectStore};
 use url::Url;
 
+use self::scan::Scan;
 use self::store::TableStore;
 use super::KeptTable;
 use crate::error::{Error, Result};
@@ -174,8 +176,8 @@ fn plan_of(
     with_file: bool,
 ) -> Result<LogicalPlan> {
     let failed = |error| super::fault::of(&error, None);
-    let scan = LogicalPlanBuilder::scan(kept.name.as_str(), provider_as_source(provider), None)
-        .map_err(failed)?;
+    let provider = provider_as_source(Arc::new(Scan(provider)));
+    let scan = LogicalPlanBuilder::scan(kept.name.as_str(), provider, None).map_err(failed)?;
     let column = |column: &crate::rows::declared::DeclaredColumn| {
         let mut expr = Expr::Column(Column::new(Some(kept.name.as_str()), &column.name));
         for ty in columns::way(column.ty, kept.zone.as_deref()) {

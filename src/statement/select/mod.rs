@@ -91,6 +91,13 @@ impl Select {
             Err(Error::Unsupported { .. }) if Engine::IS_THERE => {
                 self.columns_by_engine(session).await
             }
+            // It knows more functions.
+            Err(error @ Error::UnknownFunction { .. }) if Engine::IS_THERE => {
+                match self.columns_by_engine(session).await {
+                    Ok(columns) => Ok(columns),
+                    Err(_) => Err(self.wrong(session, error).await),
+                }
+            }
             Err(error) => Err(self.wrong(session, error).await),
             known => known,
         }
@@ -108,6 +115,9 @@ impl Select {
         }
         match self.by_ourselves(session).await {
             Err(Error::Unsupported { .. }) if Engine::IS_THERE => self.by_engine(session).await,
+            Err(error @ Error::UnknownFunction { .. }) if Engine::IS_THERE => {
+                self.by_engine(session).await.map_err(|_| error)
+            }
             computed => computed,
         }
     }
