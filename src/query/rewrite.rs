@@ -549,6 +549,7 @@ fn is_truth(expr: &Expr) -> bool {
                 | BinaryOperator::Gt
                 | BinaryOperator::GtEq
                 | BinaryOperator::Spaceship
+                | BinaryOperator::Regexp
         ),
         Expr::UnaryOp { op: UnaryOperator::Not, .. }
         | Expr::IsNull(_)
@@ -564,6 +565,7 @@ fn is_truth(expr: &Expr) -> bool {
         | Expr::Between { .. }
         | Expr::Like { .. }
         | Expr::ILike { .. }
+        | Expr::RLike { .. }
         | Expr::AnyOp { .. }
         | Expr::AllOp { .. }
         | Expr::Exists { .. }

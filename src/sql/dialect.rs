@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     BinaryOperator, Expr, Ident, ObjectName, ObjectNamePart, Query, Statement, Value,
-    ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+    ValueWithSpan, VisitMut, VisitorMut,
 };
 use sqlparser::dialect::{Dialect, MySqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
@@ -335,12 +335,22 @@ impl VisitorMut for Texts {
         ControlFlow::Continue(())
     }
 
-    /// Locations.
+    /// Names in double quotes, of a session with `ANSI_QUOTES`, are texts elsewhere.
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(name) = expr {
+            in_backticks(name);
+        } else if let Expr::CompoundIdentifier(parts) = expr {
+            parts.iter_mut().for_each(in_backticks);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<()> {
         for part in &mut name.0 {
-            if let ObjectNamePart::Identifier(ident) = part
-                && ident.quote_style == Some('\'')
-            {
+            let ObjectNamePart::Identifier(ident) = part else { continue };
+            in_backticks(ident);
+            // A location.
+            if ident.quote_style == Some('\'') {
                 ident.value = literal::text(&ident.value);
                 ident.quote_style = None;
             }
@@ -349,30 +359,15 @@ impl VisitorMut for Texts {
     }
 }
 
-/// Breaks off at a column whose name is in double quotes.
-struct DoubleQuotes;
-
-impl Visitor for DoubleQuotes {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        let quoted = |ident: &Ident| ident.quote_style == Some('"');
-        let is_one = if let Expr::Identifier(ident) = expr {
-            quoted(ident)
-        } else if let Expr::CompoundIdentifier(parts) = expr {
-            parts.iter().any(quoted)
-        } else {
-            false
-        };
-        if is_one { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+fn in_backticks(name: &mut Ident) {
+    if name.quote_style == Some('"') {
+        name.quote_style = Some('`');
     }
 }
 
 /// The same query with all names in lower case and without quotes, for who tells `ID` from `id`.
 pub fn in_lower_case(query: &Query) -> crate::error::Result<Query> {
-    // Printed, texts are in single quotes: so what is in double quotes can be a name again.
-    let ansi = Visit::visit(query, &mut DoubleQuotes).is_break();
-    let dialect = StageDialect::new(SqlMode::of(if ansi { "ANSI_QUOTES" } else { "" }));
+    let dialect = StageDialect::default();
     let again = || -> Result<Query, ParserError> {
         let tokens = Tokenizer::new(&dialect, &printed(query)).tokenize_with_location()?;
         let tokens = tokens.into_iter().map(|mut token| {
