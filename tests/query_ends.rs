@@ -32,7 +32,7 @@ const ENDLESS: &[(&str, &str)] = &[
     ),
     (
         "a window",
-        "SELECT SUM(s) FROM (SELECT SUM(a.x) OVER (PARTITION BY b.x ORDER BY c.x, d.x) AS s FROM {n} a CROSS JOIN ({n} b CROSS JOIN ({n} c CROSS JOIN {n} d))) t",
+        "SELECT SUM(s) FROM (SELECT SUM(a.x) OVER (PARTITION BY a.x, b.x, c.x ORDER BY d.x) AS s FROM {n} a CROSS JOIN ({n} b CROSS JOIN ({n} c CROSS JOIN {n} d))) t",
     ),
     (
         "rows",
