@@ -438,8 +438,8 @@ pub(super) fn stays_below(root: &Path, path: &Path) -> bool {
             // Above a root that was removed, a place without links will do: the root comes back.
             return real.starts_with(root) || (real == part && root.starts_with(part));
         }
-        // Something is there that can't be followed.
-        if part.symlink_metadata().is_ok() {
+        // A link that can't be followed. What is no link has come just now, by another upload.
+        if part.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
             return false;
         }
     }
