@@ -125,7 +125,9 @@ fn what_is_acknowledged_counts(storage: Storage) {
     done(&mut client, COPY);
     done(&mut client, "CREATE TABLE counter (n INT)");
     done(&mut client, "INSERT INTO counter VALUES (0)");
-    let addresses = addresses(&world, other.as_ref());
+    // Of two servers one each: they are in each other's way, and those of one server wait for each other besides.
+    let mut addresses = addresses(&world, other.as_ref());
+    addresses.truncate(if other.is_some() { 2 } else { WRITERS });
     let did = at_once(&addresses, |writer, client| {
         let (mut counted, mut deleted) = (0, 0);
         for turn in 0..EACH {
@@ -141,7 +143,7 @@ fn what_is_acknowledged_counts(storage: Storage) {
         did.into_iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     eprintln!("{counted} counted, {deleted} deleted");
     assert_eq!(number(&mut client, "SELECT n FROM counter"), counted);
-    let all = WRITERS * EACH;
+    let all = addresses.len() * EACH;
     assert_eq!(number(&mut client, "SELECT COUNT(*) FROM t WHERE note = 'new'"), all);
     let stayed = format!("SELECT COUNT(*) FROM t WHERE x < {all}");
     assert_eq!(number(&mut client, &stayed), all - deleted);

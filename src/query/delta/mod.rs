@@ -23,7 +23,7 @@ pub(super) mod tidy;
 pub(super) mod write;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::{MemTable, TableProvider};
@@ -51,6 +51,9 @@ const RETRIES: usize = 100;
 /// How often what reads the table before it changes it begins anew. A server that changes the same rows again and
 /// again can be first each time: then the other's client is told, and not left waiting.
 const TRIES: u32 = 10;
+
+/// It does not begin anew after so long.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The longest pause before that, in milliseconds.
 const MAX_PAUSE_MS: u32 = 100;
@@ -93,9 +96,11 @@ async fn anew<T, F>(kept: &KeptTable, once: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
+    let begun = Instant::now();
     for _ in 0..TRIES {
         match once().await {
-            Err(Error::Conflict { .. }) => {}
+            Err(Error::Conflict { .. }) if begun.elapsed() < PATIENCE => {}
+            Err(Error::Conflict { .. }) => break,
             done => return done,
         }
         let pause = getrandom::u32().unwrap_or_default() % MAX_PAUSE_MS;
