@@ -251,7 +251,7 @@ pub struct Queries {
     /// Where. `None`: `spill` in the data directory.
     pub spill_dir: Option<PathBuf>,
     /// How long files of tables stay that don't count any more, for who still reads them and who has not yet
-    /// committed them.
+    /// committed them. 0 only where nothing else writes: files that are being written look the same.
     pub removed_files_hours: u32,
 }
 

@@ -76,6 +76,9 @@ pub(in crate::query) async fn preview(
     let loader = Loader { engine, kept, load, defaults: defaults(engine, load).await?, writer };
     let (mut shown, mut wanted) = (Vec::new(), usize::try_from(most).unwrap_or(usize::MAX));
     for entry in &load.files.entries {
+        if wanted == 0 {
+            break;
+        }
         let mut report = Loaded::new(entry, LoadStatus::Loaded);
         let mut chunks = source::open(engine, kept, load, entry).await?;
         while wanted > 0

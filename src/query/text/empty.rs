@@ -1,4 +1,4 @@
-//! Quoted values that would be `NULL` without the quotes: `""` and `"\\N"` are texts, where nothing, or `\\N`, between two
+//! Quoted values that would be `NULL` without the quotes: `""` and `"\N"` are texts, where nothing, or `\N`, between two
 //! delimiters is not. What reads records can't tell them apart, so the bytes are looked at again where a record has
 //! such a value.
 
