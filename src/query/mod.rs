@@ -307,6 +307,8 @@ pub enum LoadStatus {
 pub struct LoadError {
     /// The line that it begins in, or its number, from 1 on.
     pub line: u64,
+    /// The character of its record that the wrong value begins with, from 1 on, where that is known.
+    pub character: Option<u64>,
     /// The column, if it is one.
     pub column: Option<String>,
     /// What.
@@ -426,9 +428,14 @@ impl Engine {
         self.inner.inspect(table).await
     }
 
-    /// How it is computed, a line a step; `analyze` computes it, and tells rows and times.
-    pub async fn explain(&self, query: Query, analyze: bool) -> Result<String> {
-        self.inner.explain(query, analyze).await
+    /// How it is computed, a row a step.
+    pub async fn explain(&self, query: Query) -> Result<RowStream> {
+        self.inner.explain(query).await
+    }
+
+    /// The same, with rows and times: it is computed while somebody waits for the first row.
+    pub async fn analyze(&self, query: Query) -> Result<RowStream> {
+        self.inner.analyze(query).await
     }
 
     /// Makes the place for the rows of a table.
@@ -504,7 +511,13 @@ impl Engine {
     }
 
     /// Refuses.
-    pub async fn explain(&self, query: Query, _analyze: bool) -> Result<String> {
+    pub async fn explain(&self, query: Query) -> Result<RowStream> {
+        drop(query);
+        std::future::ready(Err(absent())).await
+    }
+
+    /// Refuses.
+    pub async fn analyze(&self, query: Query) -> Result<RowStream> {
         drop(query);
         std::future::ready(Err(absent())).await
     }

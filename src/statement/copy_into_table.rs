@@ -63,12 +63,14 @@ pub fn columns(mode: Mode) -> Vec<Column> {
             Column::new("errors_seen", Type::UInt),
             Column::nullable("first_error", Type::Text),
             Column::nullable("first_error_line", Type::UInt),
+            Column::nullable("first_error_character", Type::UInt),
             Column::nullable("first_error_column_name", Type::Text),
         ],
         Mode::Errors => vec![
             Column::new("error", Type::Text),
             Column::new("file", Type::Text),
             Column::new("line", Type::UInt),
+            Column::nullable("character", Type::UInt),
             Column::nullable("column_name", Type::Text),
         ],
         // Those of the table.
@@ -382,6 +384,7 @@ impl CopyIntoTable {
                         error.why.into(),
                         path.as_str().into(),
                         Value::UInt(error.line),
+                        error.character.map_or(Value::Null, Value::UInt),
                         error.column.into(),
                     ]
                 })
@@ -426,6 +429,7 @@ impl CopyIntoTable {
             Value::UInt(file.errors_seen),
             why.into(),
             first.map_or(Value::Null, |error| Value::UInt(error.line)),
+            first.and_then(|error| error.character).map_or(Value::Null, Value::UInt),
             first.and_then(|error| error.column.clone()).into(),
         ]
     }

@@ -197,7 +197,7 @@ impl Loader<'_> {
             Error::LoadFailed { why, .. } | Error::UnreadableFile { why, .. } => why.clone(),
             other => other.to_string(),
         };
-        report.error(LoadError { line, column: None, why });
+        report.error(LoadError { line, character: None, column: None, why });
         Ok(())
     }
 
@@ -272,6 +272,9 @@ impl Loader<'_> {
             .iter()
             .map(|bad| LoadError {
                 line: chunk.line(bad.row),
+                character: self
+                    .place(&bad.column)
+                    .and_then(|place| chunk.character(bad.row, place)),
                 column: Some(bad.column.clone()),
                 why: bad.why(),
             })
@@ -280,6 +283,10 @@ impl Loader<'_> {
         errors.sort_by_key(|error| error.line);
         errors.into_iter().for_each(|error| report.error(error));
         Ok(rows)
+    }
+
+    fn place(&self, column: &str) -> Option<usize> {
+        self.kept.columns.iter().position(|kept| kept.name == column)
     }
 
     async fn write(&mut self, rows: &RecordBatch, report: &mut Loaded) -> Result<()> {

@@ -25,6 +25,9 @@ use crate::stage::name::StagePath;
 /// Rows that are fitted at once.
 const ROWS: usize = 8192;
 
+/// Text of so many bytes is fitted at once, however few rows it is.
+const TEXT: usize = 16 << 20;
+
 /// So many bytes of a file are forgotten at once.
 const FORGOTTEN_AT_ONCE: usize = 1 << 20;
 
@@ -41,8 +44,20 @@ pub(super) struct Chunk {
     pub(super) lines: Vec<u64>,
     /// The number of the first.
     pub(super) first: u64,
+    /// What the rows were read from, if that is CSV.
+    records: Option<Records>,
     /// Rows that could not be read.
     pub(super) broken: Vec<LoadError>,
+}
+
+/// Records of CSV as they were written.
+struct Records {
+    dialect: Dialect,
+    /// Which column of the table each value goes to.
+    places: Vec<Option<usize>>,
+    text: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
 }
 
 impl Chunk {
@@ -50,6 +65,30 @@ impl Chunk {
     pub(super) fn line(&self, row: usize) -> u64 {
         let number = self.first + u64::try_from(row).unwrap_or_default();
         self.lines.get(row).copied().unwrap_or(number)
+    }
+
+    /// The character of a row's record that the value of a column of the table begins with.
+    pub(super) fn character(&self, row: usize, place: usize) -> Option<u64> {
+        let records = self.records.as_ref()?;
+        let column = records.places.iter().position(|found| *found == Some(place))?;
+        Some(text::character(&records.dialect, records.of(row)?, column))
+    }
+}
+
+impl Records {
+    fn new(dialect: &Dialect, places: &[Option<usize>]) -> Records {
+        let (dialect, places) = (dialect.clone(), places.to_vec());
+        Records { dialect, places, text: Vec::new(), ends: Vec::new() }
+    }
+
+    fn push(&mut self, record: &[u8]) {
+        self.text.extend_from_slice(record);
+        self.ends.push(self.text.len());
+    }
+
+    fn of(&self, row: usize) -> Option<&[u8]> {
+        let begins = row.checked_sub(1).and_then(|last| self.ends.get(last).copied());
+        self.text.get(begins.unwrap_or(0)..*self.ends.get(row)?)
     }
 }
 
@@ -119,7 +158,7 @@ fn placed(
                 }
             }
             let (rows, broken) = (batch.num_rows(), Vec::new());
-            let chunk = Chunk { arrays, rows, lines: Vec::new(), first, broken };
+            let chunk = Chunk { arrays, rows, lines: Vec::new(), first, records: None, broken };
             first += u64::try_from(rows).unwrap_or_default();
             Ok(chunk)
         })
@@ -209,7 +248,10 @@ struct Lines {
 struct Building {
     texts: Vec<Option<StringBuilder>>,
     lines: Vec<u64>,
+    records: Option<Records>,
     broken: Vec<LoadError>,
+    /// So many bytes were read for them.
+    read: usize,
 }
 
 impl Building {
@@ -220,25 +262,28 @@ impl Building {
                 *slot = Some(StringBuilder::new());
             }
         }
-        Building { texts, lines: Vec::new(), broken: Vec::new() }
+        Building { texts, lines: Vec::new(), records: None, broken: Vec::new(), read: 0 }
     }
 
-    fn breaks(&mut self, line: u64, why: String) {
-        self.broken.push(LoadError { line, column: None, why });
+    fn breaks(&mut self, line: u64, character: Option<u64>, why: String) {
+        self.broken.push(LoadError { line, character, column: None, why });
     }
 
     fn is_full(&self) -> bool {
-        self.lines.len() + self.broken.len() >= ROWS
+        self.lines.len() + self.broken.len() >= ROWS || self.read >= TEXT
     }
 
     fn take(&mut self) -> Chunk {
         let array = |texts: &mut StringBuilder| -> ArrayRef { Arc::new(texts.finish()) };
         let lines = std::mem::take(&mut self.lines);
+        let empty = self.records.as_ref().map(|all| Records::new(&all.dialect, &all.places));
+        self.read = 0;
         Chunk {
             arrays: self.texts.iter_mut().map(|texts| texts.as_mut().map(array)).collect(),
             rows: lines.len(),
             lines,
             first: 1,
+            records: std::mem::replace(&mut self.records, empty),
             broken: std::mem::take(&mut self.broken),
         }
     }
@@ -291,6 +336,7 @@ impl Lines {
             }
         }
         let mut building = Building::new(&places, self.columns.len());
+        building.records = Some(Records::new(dialect, &places));
         loop {
             let begins = reader.position().byte();
             if !next(&mut reader, &mut record)? {
@@ -298,15 +344,19 @@ impl Lines {
             }
             let ends = reader.position().byte();
             let line = self.skipped + record.position().map_or(0, csv::Position::line);
+            let written = reader.get_ref().between(begins, ends);
+            building.read += written.len();
             if let Err(why) = dialect.check_width(&record, places.len()) {
-                building.breaks(line, why);
+                let character = text::character(dialect, written, places.len());
+                building.breaks(line, Some(character), why);
             } else if record.iter().any(|field| std::str::from_utf8(field).is_err()) {
-                building.breaks(line, "it is not UTF-8".to_owned());
+                let character = text::not_utf8(dialect, written);
+                building.breaks(line, character, "it is not UTF-8".to_owned());
             } else {
                 let is_null =
                     |field: &[u8]| field.is_empty() || field == text::USUAL_NULL.as_bytes();
                 let quoted = match record.iter().any(is_null) {
-                    true => text::quoted(dialect, reader.get_ref().between(begins, ends)),
+                    true => text::quoted(dialect, written),
                     false => Vec::new(),
                 };
                 for (index, place) in places.iter().enumerate() {
@@ -323,6 +373,9 @@ impl Lines {
                     }
                 }
                 building.lines.push(line);
+                if let Some(records) = &mut building.records {
+                    records.push(written);
+                }
             }
             reader.get_mut().forget(ends);
             if building.is_full() && !self.send(&mut building) {
@@ -343,11 +396,11 @@ impl Lines {
             number += 1;
             match value {
                 Ok(Value::Object(object)) => self.object(object, &names, number, &mut building),
-                Ok(_) => building.breaks(number, "it is no object of JSON".to_owned()),
+                Ok(_) => building.breaks(number, None, "it is no object of JSON".to_owned()),
                 Err(error) if error.is_io() => return Err(self.unreadable(&error)),
                 Err(error) => {
                     let line = u64::try_from(error.line()).unwrap_or(number);
-                    building.breaks(line, of_serde(&error));
+                    building.breaks(line, column_of(&error), of_serde(&error));
                     break;
                 }
             }
@@ -406,17 +459,19 @@ impl Lines {
             line.clear();
             let mut limited = (&mut file).take(MAX_LINE);
             let read = limited.read_until(b'\n', &mut line);
-            if read.map_err(|error| self.unreadable(&error))? == 0 {
+            let read = read.map_err(|error| self.unreadable(&error))?;
+            if read == 0 {
                 break;
             }
             number += 1;
+            building.read += read;
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match serde_json::from_slice::<Value>(&line) {
+            match serde_json::from_slice::<Value>(line.trim_ascii_end()) {
                 Ok(Value::Object(object)) => self.object(object, &names, number, &mut building),
-                Ok(_) => building.breaks(number, "it is no object of JSON".to_owned()),
-                Err(error) => building.breaks(number, of_serde(&error)),
+                Ok(_) => building.breaks(number, None, "it is no object of JSON".to_owned()),
+                Err(error) => building.breaks(number, column_of(&error), of_serde(&error)),
             }
             if building.is_full() && !self.send(&mut building) {
                 return Ok(());
@@ -425,6 +480,11 @@ impl Lines {
         self.send(&mut building);
         Ok(())
     }
+}
+
+/// Where in its line, in bytes: 0 stands for before it.
+fn column_of(error: &serde_json::Error) -> Option<u64> {
+    u64::try_from(error.column()).ok().filter(|column| *column > 0)
 }
 
 /// Without the line: it is told beside, and counts from elsewhere.

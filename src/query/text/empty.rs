@@ -58,7 +58,7 @@ pub(in super::super) fn quoted(dialect: &Dialect, text: &[u8]) -> Vec<Quoted> {
 }
 
 /// Where the quote stands that closes a value, whose first character would be here.
-fn closing(dialect: &Dialect, text: &[u8], from: usize) -> usize {
+pub(super) fn closing(dialect: &Dialect, text: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(&byte) = text.get(at) {
         if dialect.escape == Some(byte) {

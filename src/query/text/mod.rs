@@ -15,6 +15,7 @@ mod convert;
 mod csv;
 mod empty;
 mod json;
+mod place;
 mod quotes;
 mod sample;
 mod source;
@@ -25,6 +26,7 @@ pub(super) use self::bytes::{Blocks, How};
 pub(super) use self::convert::{Convert, Form};
 pub(super) use self::csv::{Dialect, NO_QUOTE};
 pub(super) use self::empty::{Quoted, quoted};
+pub(super) use self::place::{character, not_utf8};
 pub(super) use self::sample::sample;
 pub(super) use self::source::TextSource;
 
