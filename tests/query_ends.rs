@@ -35,8 +35,12 @@ const ENDLESS: &[(&str, &str)] = &[
         "SELECT SUM(s) FROM (SELECT SUM(a.x) OVER (PARTITION BY a.x, b.x, c.x ORDER BY d.x) AS s FROM {n} a CROSS JOIN ({n} b CROSS JOIN ({n} c CROSS JOIN {n} d))) t",
     ),
     (
+        "an analysis",
+        "EXPLAIN ANALYZE SELECT COUNT(*) FROM {n} a JOIN ({n} b JOIN ({n} c JOIN {n} d ON c.x < d.x + 1) ON b.x < c.x + 1) ON a.x < b.x + 1",
+    ),
+    (
         "rows",
-        "SELECT a.x, b.x, c.x FROM {n} a CROSS JOIN ({n} b CROSS JOIN ({n} c CROSS JOIN {n} d))",
+        "SELECT a.x, b.x, c.x, d.x FROM {n} a CROSS JOIN ({n} b CROSS JOIN ({n} c CROSS JOIN {n} d))",
     ),
 ];
 

@@ -26,7 +26,7 @@ use datafusion::physical_plan::{
 };
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as Parsed;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use sqlparser::ast;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -43,7 +43,7 @@ use super::{
 };
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::rows::{Column, RowStream};
+use crate::rows::{Column, Row, RowStream};
 use crate::sql::dialect;
 use crate::stage::Locks;
 
@@ -105,18 +105,23 @@ impl Engine {
         Ok((columns, rows(threads()?, or_sparingly(batches, state, plan, self.memory), only)))
     }
 
-    pub(super) async fn explain(&self, query: Query, analyze: bool) -> Result<String> {
+    pub(super) async fn explain(&self, query: Query) -> Result<RowStream> {
         let Planned { state, plan, store, .. } = self.plan(query).await?;
         let plan = physical(&state, plan).await?;
-        if !analyze {
-            return Ok(store.with_paths(displayable(&*plan).indent(false).to_string()));
-        }
-        let mut rows = rows(threads()?, start(&state, plan.clone())?.boxed(), None);
-        while let Some(row) = rows.next().await {
-            row?;
-        }
-        Ok(store
-            .with_paths(DisplayableExecutionPlan::with_metrics(&*plan).indent(false).to_string()))
+        let steps = displayable(&*plan).indent(false).to_string();
+        Ok(crate::rows::ready(lines(&store.with_paths(steps))))
+    }
+
+    pub(super) async fn analyze(&self, query: Query) -> Result<RowStream> {
+        let Planned { state, plan, store, .. } = self.plan(query).await?;
+        let plan = physical(&state, plan).await?;
+        let computed = rows(threads()?, start(&state, plan.clone())?.boxed(), None);
+        let told = async move {
+            computed.try_for_each(|_| std::future::ready(Ok(()))).await?;
+            let steps = DisplayableExecutionPlan::with_metrics(&*plan).indent(false).to_string();
+            Ok(stream::iter(lines(&store.with_paths(steps)).into_iter().map(Ok)))
+        };
+        Ok(stream::once(told).try_flatten().boxed())
     }
 
     pub(super) async fn create_table(&self, table: KeptTable) -> Result<()> {
@@ -321,6 +326,11 @@ pub(super) fn only_file(query: &Query) -> Option<(String, String)> {
         },
         _ => None,
     }
+}
+
+/// A row a line.
+fn lines(text: &str) -> Vec<Row> {
+    text.lines().map(|line| vec![line.into()]).collect()
 }
 
 /// How a plan is computed.

@@ -39,9 +39,12 @@ impl Explain {
     /// Explains, a row a step.
     pub async fn execute(&self, session: &Session) -> Result<Outcome> {
         let query = files::query(&self.select, session).await?;
-        let steps = session.instance.engine.explain(query, self.analyze).await?;
-        let rows = steps.lines().map(|line| vec![line.into()]).collect();
-        Ok(Outcome::rows(columns(), rows))
+        let engine = &session.instance.engine;
+        let rows = match self.analyze {
+            true => engine.analyze(query).await?,
+            false => engine.explain(query).await?,
+        };
+        Ok(Outcome::Rows { columns: columns(), rows })
     }
 }
 
