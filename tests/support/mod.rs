@@ -6,6 +6,7 @@
 pub mod client;
 pub mod http;
 pub mod line;
+pub mod one_history;
 pub mod process;
 pub mod s3;
 pub mod server;

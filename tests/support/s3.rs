@@ -56,9 +56,10 @@ impl Bucket {
         self.keys(&[("prefix", prefix), ("uploads", "")])
     }
 
-    /// `query` is sorted, and needs no escapes.
+    /// `query` is sorted; of what would need an escape, it has slashes alone.
     fn keys(&self, query: &[(&str, &str)]) -> Vec<String> {
-        let query: Vec<String> = query.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let query: Vec<String> =
+            query.iter().map(|(k, v)| format!("{k}={}", v.replace('/', "%2F"))).collect();
         let (path, query) = (format!("/{}", self.name), query.join("&"));
         let authority = self.endpoint.strip_prefix("http://").expect("a store without TLS");
         let authority = authority.trim_end_matches('/');
