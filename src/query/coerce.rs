@@ -8,6 +8,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use sqlparser::ast::BinaryOperator;
 
+use super::flag;
 use super::functions::to_number;
 
 /// The planner, which is asked before DataFusion's own.
@@ -24,6 +25,12 @@ impl ExprPlanner for Coercion {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        if let Some(op) = comparison(&expr.op)
+            && let Some((left, right)) = flag::sides(&expr.left, &expr.right, schema)
+        {
+            let compared = BinaryExpr { left: Box::new(left), op, right: Box::new(right) };
+            return Ok(PlannerResult::Planned(Expr::BinaryExpr(compared)));
+        }
         let op = match expr.op {
             BinaryOperator::Plus => Operator::Plus,
             BinaryOperator::Minus => Operator::Minus,
@@ -44,6 +51,19 @@ impl ExprPlanner for Coercion {
         let (a, b) = (Box::new(number(a, left)), Box::new(number(b, right)));
         Ok(PlannerResult::Planned(Expr::BinaryExpr(BinaryExpr { left: a, op, right: b })))
     }
+}
+
+fn comparison(op: &BinaryOperator) -> Option<Operator> {
+    Some(match op {
+        BinaryOperator::Eq => Operator::Eq,
+        BinaryOperator::NotEq => Operator::NotEq,
+        BinaryOperator::Lt => Operator::Lt,
+        BinaryOperator::LtEq => Operator::LtEq,
+        BinaryOperator::Gt => Operator::Gt,
+        BinaryOperator::GtEq => Operator::GtEq,
+        BinaryOperator::Spaceship => Operator::IsNotDistinctFrom,
+        _ => return None,
+    })
 }
 
 fn is_no_number(ty: &DataType) -> bool {

@@ -39,7 +39,7 @@ use super::store::Store;
 use super::table::{self, Asked, Located};
 use super::{
     Answer, Change, FileTable, KeptTable, Load, Loaded, ParquetFacts, Query, Tidied, coerce, delta,
-    fault, functions, inspect, json, texts, values,
+    fault, flag, functions, inspect, json, texts, values,
 };
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -309,7 +309,8 @@ impl Engine {
         let mut planners = vec![coerce::planner()];
         planners.append(state.expr_planners().get_or_insert_default());
         let state = state.with_expr_planners(planners).build();
-        let context = SessionContext::new_with_state(state);
+        let mut context = SessionContext::new_with_state(state);
+        flag::register(&mut context).map_err(|error| fault::of(&error, None))?;
         functions::register(&context);
         json::register(&context);
         texts::register(&context);

@@ -42,6 +42,7 @@ mod engine;
 #[cfg(feature = "query")]
 mod fault;
 #[cfg(feature = "query")]
+mod flag;
 mod format;
 #[cfg(feature = "query")]
 mod functions;
@@ -60,6 +61,7 @@ mod prune;
 #[cfg(feature = "query")]
 mod rewrite;
 #[cfg(feature = "query")]
+mod rollup;
 mod row;
 #[cfg(feature = "query")]
 mod seen;

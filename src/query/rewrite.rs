@@ -8,13 +8,13 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, CharacterLength, DataType, DateTimeField,
     DuplicateTreatment, ExactNumberInfo, ExcludeSelectItem, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArgumentClause, FunctionArguments, GroupByExpr, GroupByWithModifier,
-    Ident, Interval, JoinOperator, JsonPath, JsonPathElem, ObjectName, Query, Select, SelectItem,
-    SetExpr, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArguments, GroupByExpr, Ident, Interval,
+    JoinOperator, JsonPath, JsonPathElem, ObjectName, Query, Select, SelectItem, SetExpr,
+    TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use super::table::METADATA;
-use super::{json, texts};
+use super::{json, rollup, texts};
 use crate::error::{Error, Result};
 
 /// Aggregates of numbers, whatever they are given.
@@ -131,6 +131,11 @@ struct Rewriter<'a> {
 impl VisitorMut for Rewriter<'_> {
     type Break = Error;
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        rollup::in_order(query);
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         for condition in [&mut select.selection, &mut select.having].into_iter().flatten() {
             if !is_truth(condition) {
@@ -143,14 +148,7 @@ impl VisitorMut for Rewriter<'_> {
                 join.join_operator = JoinOperator::Inner(constraint.clone());
             }
         }
-        // `WITH ROLLUP` is a function to DataFusion.
-        if let GroupByExpr::Expressions(by, modifiers) = &mut select.group_by
-            && modifiers.as_slice() == [GroupByWithModifier::Rollup]
-        {
-            modifiers.clear();
-            let sets = by.drain(..).map(|by| vec![by]).collect();
-            by.push(Expr::Rollup(sets));
-        }
+        rollup::as_function(select);
         if self.names.metadata && self.reads_files(select) {
             for item in &mut select.projection {
                 if let SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) =
@@ -290,6 +288,11 @@ impl Rewriter<'_> {
             Expr::Value(value) => {
                 if let Value::DoubleQuotedString(text) = &value.value {
                     value.value = Value::SingleQuotedString(text.clone());
+                } else if let Value::SingleQuotedByteStringLiteral(bits) = &value.value
+                    && let Ok(number) = u64::from_str_radix(bits, 2)
+                {
+                    // What is compared with a flag.
+                    value.value = Value::Number(number.to_string(), false);
                 }
             }
             _ => {}
@@ -456,7 +459,7 @@ fn cast(value: Expr, ty: DataType) -> Expr {
 }
 
 /// A call of one of DataFusion's functions.
-fn function(name: &str, arguments: Vec<Expr>) -> Expr {
+pub(super) fn function(name: &str, arguments: Vec<Expr>) -> Expr {
     let unnamed = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
     Expr::Function(Function {
         name: ObjectName::from(vec![Ident::new(name)]),
@@ -708,6 +711,10 @@ fn call(called: &mut Function) -> Result<Option<Expr>> {
     if name == "count" {
         count_of_several(called);
     }
+    if name == "json_arrayagg" {
+        called.name = ObjectName::from(vec![Ident::new("array_agg")]);
+        return Ok(None);
+    }
     if OF_NUMBERS.contains(&name.as_str())
         && let FunctionArguments::List(list) = &mut called.args
     {
@@ -891,6 +898,12 @@ fn by_name(name: &str, arguments: Vec<Expr>) -> Option<Expr> {
             function("mysql_date_format", vec![value, text("%W")])
         }
         ("any_value", Some(value), None, None) => function("first_value", vec![value]),
+        // A pattern's first group is given, if it has one: so the whole is one.
+        ("regexp_substr", Some(value), Some(pattern), None) => {
+            let whole = function("concat", vec![text("("), pattern, text(")")]);
+            let found = function("regexp_match", vec![value, whole, text("i")]);
+            function("array_element", vec![found, number("1")])
+        }
         ("std" | "stddev", Some(value), None, None) => function("stddev_pop", vec![value]),
         ("variance", Some(value), None, None) => function("var_pop", vec![value]),
         _ => return None,
