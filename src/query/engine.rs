@@ -39,7 +39,7 @@ use super::store::Store;
 use super::table::{self, Asked, Located};
 use super::{
     Answer, Change, FileTable, KeptTable, Load, Loaded, ParquetFacts, Query, Tidied, coerce, delta,
-    fault, flag, functions, inspect, json, texts, values,
+    fault, flag, functions, inspect, json, outer, texts, values,
 };
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -282,6 +282,7 @@ impl Engine {
         }
         spellings.extend(given.into_iter().map(|name| (name.to_lowercase(), name)));
         let original = ast.clone();
+        outer::rename(&mut ast, &spellings);
         rewrite::rewrite(&mut ast, &names)?;
         rewrite::tell_apart(&mut ast);
         let state = context.state();

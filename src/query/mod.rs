@@ -6,7 +6,7 @@
 //! - `format`: how files are read; `text`: CSV and JSON; `lines`: whether a CSV file can be cut.
 //! - `unload`: rows to files; `target`: where they go; `writing`: how files are written; `encode`, `csv`: rows to
 //!   bytes; `outbox`: files, all of them or none.
-//! - `coerce`: implicit conversions.
+//! - `coerce`: implicit conversions; `flag`: what is true or false beside numbers.
 //! - `functions`: what MySQL has and DataFusion has not; `texts`: the rare ones, row by row (`row`).
 //! - `delta`: the rows of tables.
 //! - `json`: parts of values; `row`: functions that are computed row by row.
@@ -15,7 +15,7 @@
 //! - `store`: the files as DataFusion reads them; `seen`: what is known of them from earlier queries.
 //! - `named`: errors that name their file.
 //! - `prune`: files that a filter leaves out.
-//! - `rewrite`: MySQL's SQL to DataFusion's.
+//! - `rewrite`: MySQL's SQL to DataFusion's; `rollup`: groups of groups; `outer`: names of outer tables.
 //! - `values`: Arrow's values to ours.
 //! - `fault`: DataFusion's errors to ours.
 //!
@@ -56,6 +56,7 @@ mod lines;
 mod named;
 #[cfg(feature = "query")]
 mod outbox;
+mod outer;
 #[cfg(feature = "query")]
 mod prune;
 #[cfg(feature = "query")]
