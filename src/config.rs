@@ -175,11 +175,14 @@ pub struct External {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// MySQL connections at a time. More are refused with error 1040.
+    /// MySQL connections at a time. More are refused with error 1040, but for those of `root`.
     pub max_connections: usize,
+    /// HTTP connections at a time. More are answered by 503.
+    pub max_http_connections: usize,
     /// Bytes of one statement or command (`max_allowed_packet`).
     pub max_allowed_packet: usize,
-    /// Seconds between the greeting and the end of the log-in.
+    /// Seconds between the greeting and the end of the log-in; also for the head of an HTTP request, and until the
+    /// next request.
     pub connect_timeout_s: u64,
     /// Seconds that a connection may be idle (`wait_timeout`).
     pub wait_timeout_s: u64,
@@ -211,6 +214,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             max_connections: 512,
+            max_http_connections: 512,
             // MySQL's own default.
             max_allowed_packet: 64 * 1024 * 1024,
             connect_timeout_s: 10,

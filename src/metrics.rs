@@ -18,7 +18,16 @@ pub fn install() {
         metrics::describe_histogram!("stagewire_statement_seconds", "Time until the answer began");
         metrics::describe_counter!("stagewire_uploads_total", "Files by way and outcome");
         metrics::describe_counter!("stagewire_upload_bytes_total", "Bytes of files received");
+        metrics::describe_counter!(
+            "stagewire_refused_connections_total",
+            "Connections refused, by port and reason"
+        );
+        metrics::describe_counter!(
+            "stagewire_timeouts_total",
+            "Connections ended by a time-out, by port and setting"
+        );
         metrics::describe_gauge!("stagewire_connections", "MySQL connections open now");
+        metrics::describe_gauge!("stagewire_http_connections", "HTTP connections open now");
         metrics::describe_gauge!(
             "stagewire_query_tasks",
             "Tasks that compute queries of files now"
@@ -48,9 +57,26 @@ pub fn upload(way: &'static str, outcome: &'static str, bytes: u64) {
     metrics::counter!("stagewire_upload_bytes_total", "way" => way).increment(bytes);
 }
 
+/// A connection was refused. `port` is `mysql` or `http`; `why` is the limit, or `shutdown`.
+pub fn refused(port: &'static str, why: &'static str) {
+    metrics::counter!("stagewire_refused_connections_total", "port" => port, "reason" => why)
+        .increment(1);
+}
+
+/// A connection has ended because its client took too long. `what` is `connect`, `wait` or `net`, as the
+/// setting begins.
+pub fn timed_out(port: &'static str, what: &'static str) {
+    metrics::counter!("stagewire_timeouts_total", "port" => port, "timeout" => what).increment(1);
+}
+
 /// The number of open connections.
 pub fn connections(open: usize) {
     metrics::gauge!("stagewire_connections").set(gauge(open));
+}
+
+/// The number of open HTTP connections.
+pub fn http_connections(open: usize) {
+    metrics::gauge!("stagewire_http_connections").set(gauge(open));
 }
 
 /// The number of tasks that compute queries of files.

@@ -56,9 +56,11 @@ fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
-/// Waits until the server listens no more, which is the sign that it is stopping.
-fn until_it_stops_listening(server: &Process) {
-    until("the server stops listening", || TcpStream::connect(server.addr).is_err());
+/// Waits until the server lets nobody in any more, which is the sign that it is stopping.
+fn until_it_is_draining(server: &Process) {
+    until("the server is draining", || {
+        Client::greeted(server.addr).is_err_and(|refusal| refusal.code == 1053)
+    });
 }
 
 #[test]
@@ -104,7 +106,7 @@ fn what_runs_when_it_is_told_to_stop_is_finished() {
     web.write_all(&form[..3 << 20]).expect("sent");
     until("both have begun", || unfinished_files(dir.path()).len() == 2);
     server.terminate();
-    until_it_stops_listening(&server);
+    until_it_is_draining(&server);
     client.send_part(&content[3 << 20..]);
     let answer = client.end_upload();
     assert!(matches!(answer, Response::Rows { .. }), "{answer:?}");

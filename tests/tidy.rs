@@ -84,6 +84,8 @@ const ALONE: &[(&str, &[&str])] = &[
     ("argon2", &["access"]),
     ("aws_lc_rs::rsa", &["exchange"]),
     ("axum", &["http"]),
+    ("hyper", &["http"]),
+    ("hyper_util", &["http"]),
     ("indicatif", &["client"]),
     ("mysql_async", &["client"]),
     ("flate2", &["compressed", "transfer"]),

@@ -18,8 +18,8 @@ use super::handshake::{HandshakeResponse, SALT};
 use super::login::LogIn;
 use super::reply::{Protocol, Reply};
 use super::upload::Client;
-use crate::access::audit;
 use crate::access::people::Identity;
+use crate::access::{ROOT, audit};
 use crate::error::{Error, Result};
 use crate::instance::SERVER_VERSION;
 use crate::rows::{Done, Outcome};
@@ -110,6 +110,10 @@ fn never(command: &str) -> io::Error {
 impl<S: Stream> Connection<S> {
     /// `None` if nobody knows who there is; the client has been told.
     async fn log_in<'c>(&'c self, client: &'c HandshakeResponse) -> Option<LogIn<'c, S>> {
+        if let Err(error) = self.place.may_log_in(client.user == ROOT) {
+            self.gate.send_away(&error);
+            return None;
+        }
         match self.instance.account(&client.user).await {
             Ok(account) => {
                 let exchange = &self.instance.exchange;
