@@ -189,6 +189,13 @@ pub struct Limits {
     /// Seconds without a byte in the middle of a packet or an upload (`net_read_timeout`), or
     /// without room for one (`net_write_timeout`).
     pub net_timeout_s: u64,
+    /// Statements and requests that bring files at a time; 0 for any number. Others wait their turn, for `net_timeout_s`,
+    /// and are then refused with error 1205.
+    pub max_uploads: usize,
+    /// Bytes that all files on their way may hold in memory. Others wait, as above.
+    pub max_upload_memory_bytes: u64,
+    /// Milliseconds that a query, or a `LIST`, may take; 0 for any time. What `max_execution_time` is at first.
+    pub max_execution_time_ms: u32,
     /// Seconds that running statements have at shutdown.
     pub shutdown_grace_s: u64,
     /// Connections at a time of one user who has no limit of his own; 0 for any number.
@@ -220,6 +227,9 @@ impl Default for Limits {
             connect_timeout_s: 10,
             wait_timeout_s: 28_800,
             net_timeout_s: 60,
+            max_uploads: 64,
+            max_upload_memory_bytes: 1 << 30,
+            max_execution_time_ms: 0,
             shutdown_grace_s: 20,
             max_user_connections: 0,
             max_user_statements: 0,

@@ -11,10 +11,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("client", &["sql", "transfer"]),
     ("compressed", &[]),
     ("config", &[]),
+    ("counted", &["metrics"]),
     ("error", &["sql"]),
     ("exchange", &["tls"]),
     ("formats", &["similar", "stage"]),
-    ("http", &["access", "instance", "metrics", "sql", "stage", "tls", "transfer"]),
+    ("http", &["access", "counted", "instance", "metrics", "sql", "stage", "tls", "transfer"]),
     (
         "instance",
         &["access", "exchange", "formats", "processes", "query", "schema", "stage", "tls"],
@@ -26,7 +27,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("schema", &["rows", "stage"]),
     (
         "server",
-        &["access", "compressed", "exchange", "instance", "metrics", "rows", "session", "tls"],
+        &[
+            "access",
+            "compressed",
+            "counted",
+            "exchange",
+            "instance",
+            "metrics",
+            "rows",
+            "session",
+            "tls",
+        ],
     ),
     (
         "session",

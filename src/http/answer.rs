@@ -177,7 +177,9 @@ fn status(error: &Error) -> StatusCode {
             StorageKind::NotFound | StorageKind::Failed => StatusCode::BAD_GATEWAY,
         },
         Error::IdleTimeout | Error::ReadTimeout => StatusCode::REQUEST_TIMEOUT,
-        Error::Shutdown | Error::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Shutdown | Error::TooManyConnections | Error::NoTurn { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Error::CatalogDamaged { .. } | Error::Startup { .. } | Error::Internal { .. } => {
             StatusCode::INTERNAL_SERVER_ERROR
         }

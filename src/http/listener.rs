@@ -25,6 +25,7 @@ use tower_service::Service;
 
 use super::answer;
 use super::patient::Patient;
+use crate::counted::Counted;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::metrics;
@@ -38,6 +39,8 @@ const REFUSAL: Duration = Duration::from_secs(1);
 
 /// The longest head, and what waits of a body or an answer.
 const BUFFER: usize = 128 * 1024;
+
+type Socket = Counted<TcpStream>;
 
 /// Who has connected, and whether nobody can listen in.
 #[derive(Debug, Clone, Copy)]
@@ -188,7 +191,7 @@ impl Connection {
         self.converse(wire, patience, is_late).await;
     }
 
-    async fn converse(self, wire: Wire<TcpStream>, patience: Duration, is_late: bool) {
+    async fn converse(self, wire: Wire<Socket>, patience: Duration, is_late: bool) {
         let caller = Caller { addr: self.addr, secure: wire.is_secure() };
         let app = self.app.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -231,10 +234,10 @@ impl Connection {
     }
 }
 
-async fn greet(stream: TcpStream, instance: &Instance) -> io::Result<Wire<TcpStream>> {
+async fn greet(stream: TcpStream, instance: &Instance) -> io::Result<Wire<Socket>> {
     let mut first = [0];
     stream.peek(&mut first).await?;
-    let mut wire = Wire::Plain(stream);
+    let mut wire = Wire::Plain(Counted::new(stream, "http"));
     if first == [FIRST_BYTE] {
         wire.encrypt(&instance.tls, Bytes::new());
         std::future::poll_fn(|cx| wire.poll_open(cx)).await?;
@@ -243,7 +246,7 @@ async fn greet(stream: TcpStream, instance: &Instance) -> io::Result<Wire<TcpStr
 }
 
 /// Answers whatever is asked by 503.
-async fn refuse(mut wire: Wire<TcpStream>) -> io::Result<()> {
+async fn refuse(mut wire: Wire<Socket>) -> io::Result<()> {
     let body = answer::body(503, &Error::TooManyConnections.to_string());
     let head = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\

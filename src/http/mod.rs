@@ -62,6 +62,12 @@ async fn only_before_the_end(
 /// Everything counted, and what is open at this moment.
 async fn counters(State(instance): State<Arc<Instance>>) -> String {
     metrics::connections(instance.connections.load(Ordering::Relaxed));
+    let known = instance.processes.all();
+    let running = known.iter().filter(|process| process.statement.is_some()).count();
+    let open = instance.connections.load(Ordering::Relaxed);
+    let logging_in = open.saturating_sub(known.len());
+    metrics::connection_states(logging_in, known.len() - running, running);
+    metrics::uploads(instance.running_uploads(), instance.stages.upload_memory());
     metrics::query_tasks(instance.engine.tasks());
     metrics::render()
 }

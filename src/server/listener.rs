@@ -16,6 +16,7 @@ use super::connection::{self, Stop};
 use super::packet::{HEADER, Header};
 use super::places::Places;
 use super::reply;
+use crate::counted::Counted;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::metrics;
@@ -87,6 +88,7 @@ impl Door {
         let (instance, stops) = (Arc::clone(&self.instance), self.stops.clone());
         let id = instance.last_connection_id.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let ip = peer.ip().to_canonical();
+        let stream = Counted::new(stream, "mysql");
         self.tasks.spawn(connection::serve(stream, instance, id, ip, stops, place));
     }
 

@@ -22,6 +22,7 @@ use crate::access::people::Identity;
 use crate::access::{ROOT, audit};
 use crate::error::{Error, Result};
 use crate::instance::SERVER_VERSION;
+use crate::metrics;
 use crate::rows::{Done, Outcome};
 use crate::session::{Changes, Peer, Session};
 
@@ -75,7 +76,11 @@ impl<S: Stream> AsyncMysqlShim<Writer<S>> for Shim<'_, S> {
         _stub: &'a str,
         _writer: QueryResultWriter<'a, Writer<S>>,
     ) -> io::Result<()> {
-        self.0.answer().await
+        self.0.answer().await?;
+        if let Some(session) = &self.0.session {
+            self.0.gate.set_idle(session.wait_timeout());
+        }
+        Ok(())
     }
 
     async fn on_prepare<'a>(
@@ -195,6 +200,7 @@ impl<S: Stream> Connection<S> {
 
     /// Who it is, is known; but he may not come in.
     async fn refuse_log_in(&self, user: &str, error: Error) -> io::Result<()> {
+        metrics::log_in("mysql", "refused");
         tracing::info!(connection = self.id, %error, "a log-in was refused");
         self.gate.refuse(&error);
         audit::record::<()>(user, self.ip, "log-in", true, &Err(error));

@@ -116,6 +116,11 @@ impl<S: Stream> GateHandle<S> {
         self.0.lock().phase = Phase::Commands { waiting: false };
     }
 
+    /// How long the client may be idle.
+    pub(in crate::server) fn set_idle(&self, time: Duration) {
+        self.0.lock().bounds.idle = time;
+    }
+
     /// The command behind the stub that opensrv has got.
     pub(in crate::server) fn take_command(&self) -> Option<Command> {
         self.0.lock().command.take()

@@ -43,6 +43,7 @@ use super::packet::HEADER;
 use super::reply;
 use crate::compressed::{Compressed, Compression};
 use crate::config::Limits;
+use crate::counted::Counted;
 use crate::error::{Error, Result};
 use crate::metrics;
 use crate::tls::{Tls, Wire};
@@ -64,9 +65,9 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn is_left(&self) -> bool;
 }
 
-impl Stream for TcpStream {
+impl Stream for Counted<TcpStream> {
     fn is_left(&self) -> bool {
-        let ready = self.ready(Interest::READABLE).now_or_never();
+        let ready = self.stream().ready(Interest::READABLE).now_or_never();
         matches!(ready, Some(Ok(ready)) if ready.is_read_closed())
     }
 }
@@ -354,9 +355,10 @@ impl<S: Stream> Gate<S> {
                 }
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(%error, "nothing comes from the client");
-                    match error.kind() {
-                        io::ErrorKind::TimedOut => self.time_out(),
-                        kind => drop(self.unreadable(kind)),
+                    if error.kind() == io::ErrorKind::TimedOut {
+                        self.time_out();
+                    } else {
+                        self.unreadable(error.kind());
                     }
                     return Poll::Ready(Ok(None));
                 }
