@@ -175,17 +175,27 @@ pub struct External {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// MySQL connections at a time. More are refused with error 1040.
+    /// MySQL connections at a time. More are refused with error 1040, but for those of `root`.
     pub max_connections: usize,
+    /// HTTP connections at a time. More are answered by 503.
+    pub max_http_connections: usize,
     /// Bytes of one statement or command (`max_allowed_packet`).
     pub max_allowed_packet: usize,
-    /// Seconds between the greeting and the end of the log-in.
+    /// Seconds between the greeting and the end of the log-in; also for the head of an HTTP request, and until the
+    /// next request.
     pub connect_timeout_s: u64,
     /// Seconds that a connection may be idle (`wait_timeout`).
     pub wait_timeout_s: u64,
     /// Seconds without a byte in the middle of a packet or an upload (`net_read_timeout`), or
     /// without room for one (`net_write_timeout`).
     pub net_timeout_s: u64,
+    /// Statements and requests that bring files at a time; 0 for any number. Others wait their turn, for `net_timeout_s`,
+    /// and are then refused with error 1205.
+    pub max_uploads: usize,
+    /// Bytes that all files on their way may hold in memory. Others wait, as above.
+    pub max_upload_memory_bytes: u64,
+    /// Milliseconds that a query, or a `LIST`, may take; 0 for any time. What `max_execution_time` is at first.
+    pub max_execution_time_ms: u32,
     /// Seconds that running statements have at shutdown.
     pub shutdown_grace_s: u64,
     /// Connections at a time of one user who has no limit of his own; 0 for any number.
@@ -211,11 +221,15 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             max_connections: 512,
+            max_http_connections: 512,
             // MySQL's own default.
             max_allowed_packet: 64 * 1024 * 1024,
             connect_timeout_s: 10,
             wait_timeout_s: 28_800,
             net_timeout_s: 60,
+            max_uploads: 64,
+            max_upload_memory_bytes: 1 << 30,
+            max_execution_time_ms: 0,
             shutdown_grace_s: 20,
             max_user_connections: 0,
             max_user_statements: 0,

@@ -659,6 +659,19 @@ pub enum Error {
     Shutdown,
     /// Too many connections.
     TooManyConnections,
+    /// Nothing of what others use has become free.
+    NoTurn {
+        /// The bound's name.
+        limit: &'static str,
+        /// The bound.
+        most: u64,
+        /// How long it was waited for.
+        waited_s: u64,
+    },
+    /// Nothing has come from a client for longer than it may be idle.
+    IdleTimeout,
+    /// Nothing has come from a client in the middle of something.
+    ReadTimeout,
     /// The peer went away in the middle of something.
     Disconnected {
         /// What was going on.
@@ -1003,6 +1016,16 @@ impl fmt::Display for Error {
             Error::UnknownCommand { command } => write!(f, "Unknown command {command}"),
             Error::Shutdown => f.write_str("Server shutdown in progress"),
             Error::TooManyConnections => f.write_str("Too many connections"),
+            Error::NoTurn { limit, most, waited_s } => write!(
+                f,
+                "Lock wait timeout exceeded: other uploads use all that limits.{limit} allows \
+                 ({most}), and none has ended in {waited_s} s"
+            ),
+            Error::IdleTimeout => f.write_str(
+                "The client was disconnected by the server because of inactivity. See wait_timeout \
+                 and interactive_timeout for configuring this behavior",
+            ),
+            Error::ReadTimeout => f.write_str("Got timeout reading communication packets"),
             Error::InsecureTransport => f.write_str(
                 "Connections using insecure transport are prohibited while \
                  --require_secure_transport=ON",
@@ -1131,6 +1154,9 @@ impl Error {
             Error::UnknownCommand { .. } => code(1047, "08S01"),
             Error::Shutdown => code(1053, "08S01"),
             Error::TooManyConnections => code(1040, "08004"),
+            Error::NoTurn { .. } => code(1205, "HY000"),
+            Error::IdleTimeout => code(4031, "HY000"),
+            Error::ReadTimeout => code(1159, "08S01"),
             Error::InsecureTransport => code(3159, "HY000"),
             Error::Disconnected { .. } => code(1158, "08S01"),
             Error::BadRequest { .. } | Error::Startup { .. } | Error::Internal { .. } => {
@@ -1211,7 +1237,9 @@ impl Error {
             }
             Error::FileExists { .. } => Some("OVERWRITE=TRUE replaces it".to_owned()),
             Error::Storage { kind, .. } => kind.hint().map(str::to_owned),
-            Error::FileChanged { .. } | Error::Conflict { .. } => Some("try again".to_owned()),
+            Error::FileChanged { .. } | Error::Conflict { .. } | Error::NoTurn { .. } => {
+                Some("try again".to_owned())
+            }
             Error::UnknownFormat { .. } => Some(
                 "say it: FROM @stage/path (TYPE => 'CSV'), or FILE_FORMAT=(TYPE=CSV) of the stage"
                     .to_owned(),
@@ -1309,6 +1337,8 @@ impl Error {
             | Error::UnknownCommand { .. }
             | Error::Shutdown
             | Error::TooManyConnections
+            | Error::IdleTimeout
+            | Error::ReadTimeout
             | Error::Disconnected { .. }
             | Error::BadLink { .. }
             | Error::BadRequest { .. }

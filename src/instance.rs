@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use crate::access::directory::Directory;
@@ -49,6 +50,8 @@ pub struct Instance {
     pub connections: AtomicUsize,
     /// Those of them that have logged in, and what they do.
     pub processes: Arc<Processes>,
+    /// Statements and requests that may bring files at a time, as far as none does.
+    uploads: Arc<Semaphore>,
     /// Statements that were run.
     pub statements: AtomicU64,
     /// Views.
@@ -71,7 +74,9 @@ impl Instance {
         let schemas = Schemas::open(&stages).await?;
         let formats = FormatRegister::open(&stages).await?;
         let engine = Engine::new(&config)?;
+        let uploads = Arc::new(Semaphore::new(most_uploads(&config)));
         Ok(Arc::new(Instance {
+            uploads,
             schemas,
             formats,
             engine,
@@ -174,6 +179,25 @@ impl Instance {
         self.stages.bound(owner, name, limit).await
     }
 
+    /// Waits until an upload may run beside the others. Whoever drops it has ended.
+    pub async fn upload_turn(&self) -> Result<OwnedSemaphorePermit> {
+        let limits = &self.config.limits;
+        let turn = Arc::clone(&self.uploads).acquire_owned();
+        match tokio::time::timeout(limits.net_timeout(), turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(Error::NoTurn {
+                limit: "max_uploads",
+                most: u64::try_from(limits.max_uploads).unwrap_or(u64::MAX),
+                waited_s: limits.net_timeout_s,
+            }),
+        }
+    }
+
+    /// How many uploads run.
+    pub fn running_uploads(&self) -> usize {
+        most_uploads(&self.config).saturating_sub(self.uploads.available_permits())
+    }
+
     /// What the URLs begin with that clients are given, without a `/` at the end.
     pub fn public_url(&self) -> String {
         match &self.config.public_url {
@@ -189,5 +213,12 @@ impl Instance {
                 format!("{scheme}://{addr}")
             }
         }
+    }
+}
+
+fn most_uploads(config: &Config) -> usize {
+    match config.limits.max_uploads {
+        0 => Semaphore::MAX_PERMITS,
+        most => most.min(Semaphore::MAX_PERMITS),
     }
 }

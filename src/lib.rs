@@ -27,6 +27,7 @@ pub mod access;
 pub mod client;
 pub mod compressed;
 pub mod config;
+pub mod counted;
 pub mod error;
 pub mod exchange;
 pub mod formats;

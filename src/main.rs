@@ -182,8 +182,21 @@ fn run(options: Serve) -> Result<()> {
         .block_on(serve(config))
 }
 
+/// As many files and connections as the system allows: by default it allows more than it gives.
+fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+            tracing::info!(%error, ?current, "the limit of open files stays");
+        }
+    }
+}
+
 async fn serve(mut config: Config) -> Result<()> {
     metrics::install();
+    raise_file_limit();
     let (mysql, mysql_addr) = listen(config.mysql_addr, "--mysql-addr").await?;
     let (web, http_addr) = listen(config.http_addr, "--http-addr").await?;
     (config.mysql_addr, config.http_addr) = (mysql_addr, http_addr);
@@ -194,10 +207,13 @@ async fn serve(mut config: Config) -> Result<()> {
     writeln!(out, "stagewire ready mysql={mysql_addr} http={http_addr}")
         .and_then(|()| out.flush())
         .map_err(|error| startup(format!("Can't write to standard output: {error}")))?;
-    tokio::join!(
-        server::serve(mysql, instance.clone(), stop.clone()),
-        http::serve(web, instance.clone(), stop)
-    );
+    // HTTP is there to the end: it tells that the server is draining.
+    let over = CancellationToken::new();
+    let mysql = async {
+        let _over = over.clone().drop_guard();
+        server::serve(mysql, instance.clone(), stop.clone()).await;
+    };
+    tokio::join!(mysql, http::serve(web, instance.clone(), stop.clone(), over.clone()));
     // Uploads that were cut off are undone, unless a storage hangs.
     if tokio::time::timeout(SETTLE, instance.stages.settle()).await.is_err() {
         tracing::warn!("some uploads that were cut off could not be undone in time");

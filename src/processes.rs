@@ -63,6 +63,66 @@ struct Work {
     since: Instant,
     /// Cancelled by `KILL QUERY`.
     interrupted: CancellationToken,
+    /// How far it is.
+    state: State,
+}
+
+/// How far a statement is. Prints as `SHOW PROCESSLIST` shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum State {
+    /// Nothing runs.
+    #[default]
+    Idle,
+    /// It runs.
+    Executing,
+    /// What it says itself, such as `copying files: 40%`.
+    Says(String),
+    /// It takes files from the client.
+    Receiving {
+        /// The number of the file; the first is 1.
+        file: u64,
+        /// How many there will be; 0 if nobody knows.
+        of: u64,
+        /// Bytes of all of them so far.
+        bytes: u64,
+        /// Since the first was asked for.
+        time: Duration,
+    },
+    /// It gives rows to the client.
+    Sending {
+        /// So far.
+        rows: u64,
+        /// Of texts and contents.
+        bytes: u64,
+        /// Since the first.
+        time: Duration,
+    },
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            State::Idle => Ok(()),
+            State::Executing => f.write_str("executing"),
+            State::Says(what) => f.write_str(what),
+            State::Receiving { file, of, bytes, time } => {
+                write!(f, "receiving file {file}")?;
+                if *of > 0 {
+                    write!(f, " of {of}")?;
+                }
+                write!(f, ": {bytes} bytes, {} bytes/s", rate(*bytes, *time))
+            }
+            State::Sending { rows, bytes, time } => {
+                write!(f, "sending row {rows}: {bytes} bytes, {} bytes/s", rate(*bytes, *time))
+            }
+        }
+    }
+}
+
+/// Bytes a second.
+fn rate(bytes: u64, time: Duration) -> u64 {
+    let rate = u128::from(bytes) * 1000 / time.as_millis().max(1);
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 /// What is shown of a connection.
@@ -80,6 +140,8 @@ pub struct Shown {
     pub came: Came,
     /// For how long, or for how long none has.
     pub time: Duration,
+    /// How far it is.
+    pub state: State,
 }
 
 /// A connection's place among the others, until it is dropped.
@@ -95,6 +157,13 @@ pub struct Running {
     process: Arc<Process>,
     /// Cancelled by `KILL QUERY`.
     pub interrupted: CancellationToken,
+}
+
+/// Tells others how far a statement is.
+#[derive(Debug, Clone)]
+pub struct Teller {
+    process: Arc<Process>,
+    begun: Instant,
 }
 
 impl Processes {
@@ -113,6 +182,7 @@ impl Processes {
             statement: None,
             since: Instant::now(),
             interrupted: CancellationToken::new(),
+            state: State::Idle,
         };
         let process = Arc::new(Process { id, who, killed, work: Mutex::new(work) });
         let mut all = self.0.lock();
@@ -162,6 +232,7 @@ impl Process {
             statement: work.statement.clone(),
             came: work.came,
             time: work.since.elapsed(),
+            state: work.state.clone(),
         }
     }
 }
@@ -190,6 +261,7 @@ impl Seat {
         work.statement = Some(statement);
         work.since = Instant::now();
         work.interrupted = CancellationToken::new();
+        work.state = State::Executing;
         Some(Running { process: self.process.clone(), interrupted: work.interrupted.clone() })
     }
 
@@ -205,10 +277,62 @@ impl Seat {
     }
 }
 
+impl Running {
+    /// Whoever tells how far it is.
+    pub fn teller(&self) -> Teller {
+        Teller { process: Arc::clone(&self.process), begun: Instant::now() }
+    }
+}
+
+impl Teller {
+    /// What is done now.
+    pub fn say(&self, what: String) {
+        self.process.work.lock().state = State::Says(what);
+    }
+
+    /// So many files will be asked for, and the first of them is next.
+    pub fn expects(&mut self, files: usize) {
+        self.begun = Instant::now();
+        let of = u64::try_from(files).unwrap_or(u64::MAX);
+        let time = Duration::ZERO;
+        self.process.work.lock().state = State::Receiving { file: 0, of, bytes: 0, time };
+    }
+
+    /// The next file is asked for.
+    pub fn begins_file(&mut self) {
+        if !matches!(self.process.work.lock().state, State::Receiving { .. }) {
+            self.expects(0);
+        }
+        if let State::Receiving { file, .. } = &mut self.process.work.lock().state {
+            *file += 1;
+        }
+    }
+
+    /// So many bytes of a file have come.
+    pub fn received(&self, more: usize) {
+        if let State::Receiving { bytes, time, .. } = &mut self.process.work.lock().state {
+            *bytes = bytes.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
+            *time = self.begun.elapsed();
+        }
+    }
+
+    /// Another row has gone, with so many bytes.
+    pub fn sent(&self, more: usize) {
+        let state = &mut self.process.work.lock().state;
+        let (rows, bytes) = match state {
+            State::Sending { rows, bytes, .. } => (*rows, *bytes),
+            State::Idle | State::Executing | State::Says(_) | State::Receiving { .. } => (0, 0),
+        };
+        let bytes = bytes.saturating_add(u64::try_from(more).unwrap_or(u64::MAX));
+        *state = State::Sending { rows: rows + 1, bytes, time: self.begun.elapsed() };
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let mut work = self.process.work.lock();
         work.statement = None;
+        work.state = State::Idle;
         work.since = Instant::now();
     }
 }
@@ -222,6 +346,16 @@ impl Drop for Seat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_far_a_transfer_is_is_told_with_its_rate() {
+        let time = Duration::from_millis(500);
+        let receiving = State::Receiving { file: 2, of: 5, bytes: 1000, time };
+        assert_eq!(receiving.to_string(), "receiving file 2 of 5: 1000 bytes, 2000 bytes/s");
+        let sending = State::Sending { rows: 3, bytes: 10, time: Duration::ZERO };
+        assert_eq!(sending.to_string(), "sending row 3: 10 bytes, 10000 bytes/s");
+        assert_eq!(State::Idle.to_string(), "");
+    }
 
     #[test]
     fn who_leaves_is_not_shown_any_more() {

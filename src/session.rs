@@ -1,6 +1,7 @@
 //! One connection's state, and the one way a statement runs: [`Session::execute`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,8 +20,8 @@ use crate::config::UserLimits;
 use crate::error::{Error, Result};
 use crate::formats::Format;
 use crate::instance::Instance;
-use crate::metrics;
-use crate::processes::{Came, Running, Seat, Shown, Who};
+use crate::metrics::{self, Download};
+use crate::processes::{Came, Running, Seat, Shown, Teller, Who};
 use crate::rows::{Column, Done, Outcome, Row, RowStream, Value};
 use crate::sql::literal;
 use crate::sql::location::Area;
@@ -61,6 +62,9 @@ pub trait ClientFiles: Send {
     /// where it would be out of place: between a request and the end of its file.
     fn report(&mut self, _progress: &Progress) {}
 
+    /// Says how many files will be asked for.
+    fn expects(&mut self, _files: usize) {}
+
     /// Whether the client is still there, as far as can be seen without waiting.
     fn is_there(&mut self) -> bool {
         true
@@ -92,6 +96,20 @@ impl Progress {
     }
 }
 
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (stage, stages) = self.stage;
+        if stages > 1 {
+            write!(f, "stage {stage} of {stages}: ")?;
+        }
+        f.write_str(&self.what)?;
+        match self.part {
+            (_, 0) => Ok(()),
+            _ => write!(f, ": {}%", self.millipercent() / 1000),
+        }
+    }
+}
+
 /// What a client sends when it was asked for a file.
 #[derive(Debug)]
 pub enum Fed {
@@ -101,6 +119,45 @@ pub enum Fed {
     End,
     /// The client refused without a word and has sent its next command: nothing may be answered.
     Declined,
+}
+
+/// The client, with a word to others on how far it is.
+struct Watched<'c> {
+    client: &'c mut dyn ClientFiles,
+    teller: Teller,
+}
+
+#[async_trait]
+impl ClientFiles for Watched<'_> {
+    async fn request(&mut self, name: &str) -> Result<()> {
+        self.teller.begins_file();
+        self.client.request(name).await
+    }
+
+    async fn acknowledge(&mut self, done: &Done) -> Result<()> {
+        self.client.acknowledge(done).await
+    }
+
+    async fn next(&mut self) -> Result<Fed> {
+        let fed = self.client.next().await?;
+        if let Fed::Data(block) = &fed {
+            self.teller.received(block.len());
+        }
+        Ok(fed)
+    }
+
+    fn report(&mut self, progress: &Progress) {
+        self.teller.say(progress.to_string());
+        self.client.report(progress);
+    }
+
+    fn expects(&mut self, files: usize) {
+        self.teller.expects(files);
+    }
+
+    fn is_there(&mut self) -> bool {
+        self.client.is_there()
+    }
 }
 
 /// No client to ask: for statements that come from elsewhere.
@@ -274,7 +331,10 @@ impl Session {
         let most = if ends { 0 } else { self.limits.statements };
         let running = self.seat.run(text.clone(), came, self.database.as_deref(), most);
         let outcome = match (parsed, running) {
-            (Ok(statement), Some(running)) => self.run(&statement, files, running).await,
+            (Ok(statement), Some(running)) => {
+                let mut files = Watched { client: files, teller: running.teller() };
+                self.run(&statement, &mut files, running, started).await
+            }
             (Err(error), _) => Err(error),
             (Ok(_), None) => Err(Error::LimitReached {
                 user: self.peer.user.name.clone(),
@@ -297,6 +357,7 @@ impl Session {
         statement: &Statement,
         files: &mut dyn ClientFiles,
         running: Running,
+        started: Instant,
     ) -> Result<Outcome> {
         let limit = self.time_limit(statement)?;
         let work = async {
@@ -317,17 +378,22 @@ impl Session {
         };
         match outcome? {
             Outcome::Rows { columns, rows } => {
-                Ok(Outcome::Rows { columns, rows: interruptible(rows, running, limit) })
+                let flow = Flow::new(running, limit, statement, started);
+                Ok(Outcome::Rows { columns, rows: interruptible(rows, flow) })
             }
             other @ (Outcome::Done(_) | Outcome::Nothing) => Ok(other),
         }
     }
 
-    /// When a query has to be done: `max_execution_time`, in milliseconds, is for queries alone.
+    /// When a query has to be done: `max_execution_time`, in milliseconds, is for what only looks. A file is on its way as
+    /// long as its client takes.
     fn time_limit(&self, statement: &Statement) -> Result<Option<tokio::time::Instant>> {
         let is_query = matches!(
             statement,
-            Statement::Select(_) | Statement::Explain(_) | Statement::CopyIntoLocation(_)
+            Statement::Select(_)
+                | Statement::Explain(_)
+                | Statement::CopyIntoLocation(_)
+                | Statement::List(_)
         );
         if !is_query {
             return Ok(None);
@@ -337,6 +403,14 @@ impl Session {
         };
         let until = tokio::time::Instant::now().checked_add(Duration::from_millis(millis));
         Ok(until.filter(|_| millis > 0))
+    }
+
+    /// How long it may be idle: `wait_timeout`, in seconds.
+    pub fn wait_timeout(&self) -> Duration {
+        match self.variables.get(self, None, "wait_timeout") {
+            Ok(Value::UInt(seconds)) => Duration::from_secs(seconds),
+            Ok(_) | Err(_) => Duration::from_secs(self.instance.config.limits.wait_timeout_s),
+        }
     }
 
     /// Splits the first statement off a text of several. The rest is empty after the last one.
@@ -768,22 +842,84 @@ async fn until(moment: Option<tokio::time::Instant>) {
     }
 }
 
-/// Rows until their statement is killed or its time is up, which then ends as a failure.
-fn interruptible(
-    rows: RowStream,
+/// What watches over rows on their way.
+struct Flow {
     running: Running,
     limit: Option<tokio::time::Instant>,
-) -> RowStream {
-    stream::unfold(Some((rows, running)), move |state| async move {
-        let (mut rows, running) = state?;
+    teller: Teller,
+    /// Until the first row has come.
+    first: Option<(&'static str, Instant)>,
+    /// Of a `GET`.
+    download: Option<Download>,
+}
+
+impl Flow {
+    fn new(
+        running: Running,
+        limit: Option<tokio::time::Instant>,
+        statement: &Statement,
+        started: Instant,
+    ) -> Flow {
+        let is_download = matches!(statement, Statement::Get(_));
+        let first = Some((statement.kind(), started));
+        let download = is_download.then(|| Download::begin("mysql"));
+        Flow { teller: running.teller(), running, limit, first, download }
+    }
+
+    /// Tells of what has come; whether more may follow.
+    fn passes(&mut self, next: &Result<Row>) -> bool {
+        let Ok(row) = next else { return false };
+        if let Some((kind, started)) = self.first.take() {
+            metrics::first_row(kind, started.elapsed());
+        }
+        let bytes = row.iter().map(bytes_of).sum();
+        self.teller.sent(bytes);
+        if let Some(download) = &mut self.download {
+            let contents = row.iter().filter(|value| matches!(value, Value::Bytes(_)));
+            download.sent(contents.map(bytes_of).sum());
+        }
+        true
+    }
+
+    fn end(mut self) {
+        if let Some(download) = &mut self.download {
+            download.done();
+        }
+    }
+}
+
+fn bytes_of(value: &Value) -> usize {
+    match value {
+        Value::Text(text) => text.len(),
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Null
+        | Value::Int(_)
+        | Value::UInt(_)
+        | Value::Float(_)
+        | Value::Double(_)
+        | Value::Decimal(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::DateTime(_) => 0,
+    }
+}
+
+/// Rows until their statement is killed or its time is up, which then ends as a failure.
+fn interruptible(rows: RowStream, flow: Flow) -> RowStream {
+    stream::unfold(Some((rows, flow)), move |state| async move {
+        let (mut rows, mut flow) = state?;
         let next = tokio::select! {
             biased;
-            () = running.interrupted.cancelled() => Some(Err(Error::Interrupted)),
-            () = until(limit) => Some(Err(Error::QueryTimeout)),
+            () = flow.running.interrupted.cancelled() => Some(Err(Error::Interrupted)),
+            () = until(flow.limit) => Some(Err(Error::QueryTimeout)),
             next = rows.next() => next,
-        }?;
-        let ended = next.is_err();
-        Some((next, (!ended).then_some((rows, running))))
+        };
+        let Some(next) = next else {
+            flow.end();
+            return None;
+        };
+        let goes_on = flow.passes(&next);
+        Some((next, goes_on.then_some((rows, flow))))
     })
     .boxed()
 }

@@ -3,10 +3,12 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use support::client::{Client, Options, Response};
 use support::http::{self, BOUNDARY, read_answer};
@@ -56,9 +58,11 @@ fn directory() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary directory")
 }
 
-/// Waits until the server listens no more, which is the sign that it is stopping.
-fn until_it_stops_listening(server: &Process) {
-    until("the server stops listening", || TcpStream::connect(server.addr).is_err());
+/// Waits until the server lets nobody in any more, which is the sign that it is stopping.
+fn until_it_is_draining(server: &Process) {
+    until("the server is draining", || {
+        Client::greeted(server.addr).is_err_and(|refusal| refusal.code == 1053)
+    });
 }
 
 #[test]
@@ -104,7 +108,7 @@ fn what_runs_when_it_is_told_to_stop_is_finished() {
     web.write_all(&form[..3 << 20]).expect("sent");
     until("both have begun", || unfinished_files(dir.path()).len() == 2);
     server.terminate();
-    until_it_stops_listening(&server);
+    until_it_is_draining(&server);
     client.send_part(&content[3 << 20..]);
     let answer = client.end_upload();
     assert!(matches!(answer, Response::Rows { .. }), "{answer:?}");
@@ -121,6 +125,211 @@ fn what_runs_when_it_is_told_to_stop_is_finished() {
     for file in files_below(&dir.path().join("files")) {
         assert!(std::fs::read(&file).expect("the file") == content, "{file}");
     }
+}
+
+#[test]
+fn a_server_that_is_draining_says_so() {
+    let dir = directory();
+    let server = Process::start(dir.path());
+    let mut client = Client::connect(server.addr);
+    done(&mut client, "CREATE STAGE lake");
+    client.begin_upload(&put("a"));
+    client.send_part(b"data");
+    let health = || http::get(server.http_addr, "localhost", "/health", &[]);
+    assert_eq!((health().status, health().body.as_str()), (200, "ok\n"));
+    server.terminate();
+    until_it_is_draining(&server);
+    let refusal = Client::greeted(server.addr).map(drop).expect_err("draining");
+    assert_eq!((refusal.code, refusal.state.as_str()), (1053, "08S01"));
+    assert_eq!((health().status, health().body.as_str()), (503, "draining\n"));
+    let metrics = http::get(server.http_addr, "localhost", "/metrics", &[]);
+    assert_eq!(metrics.status, 200);
+    let name = "stagewire_refused_connections_total{port=\"mysql\",reason=\"shutdown\"}";
+    assert!(metrics.body.contains(name), "{}", metrics.body);
+    let headers = [("Authorization", http::ROOT)];
+    let answer = http::send(server.http_addr, "PUT", "/v1/stages/lake/b", &headers, b"data");
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("shutdown in progress"), "{}", answer.body);
+    let answer = client.end_upload();
+    assert!(matches!(answer, Response::Rows { .. }), "{answer:?}");
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
+/// What has become of a command.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// Answered to the end.
+    Whole,
+    /// Answered by this error.
+    Refused(u16),
+    /// Not answered at all: the connection had ended before.
+    Gone,
+}
+
+/// Sends a command, and a file if one is asked for, and reads the whole answer; the rows' bytes. An answer that has
+/// begun has to end.
+fn run(client: &mut Client, sql: &str, content: &[u8]) -> (Fate, usize) {
+    let mut command = vec![0x03];
+    command.extend_from_slice(sql.as_bytes());
+    client.command_begins();
+    let packet = support::client::packet(0, &command);
+    if client.stream.write_all(&packet).is_err() {
+        return (Fate::Gone, 0);
+    }
+    client.sequence = 1;
+    let Ok(mut first) = client.try_read() else { return (Fate::Gone, 0) };
+    if first[0] == 0xFB {
+        client.send_file(content);
+        first = client.try_read().expect("an answer to a file that was asked for");
+    }
+    let error = |packet: &[u8]| Fate::Refused(u16::from_le_bytes([packet[1], packet[2]]));
+    match first[0] {
+        0x00 => return (Fate::Whole, 0),
+        0xFF => return (error(&first), 0),
+        _ => {}
+    }
+    for _ in 0..first[0] {
+        client.try_read().expect("a column");
+    }
+    let mut bytes = 0;
+    loop {
+        let row = client.try_read().expect("a row, or the end");
+        match row[0] {
+            0xFE if row.len() < 9 => return (Fate::Whole, bytes),
+            0xFF => return (error(&row), bytes),
+            _ => bytes += row.len(),
+        }
+    }
+}
+
+/// By HTTP: status, bytes of the body, and how many were announced. `None` where nobody has answered.
+fn request(addr: SocketAddr, method: &str, path: &str, body: &[u8]) -> Option<(u16, usize, usize)> {
+    let mut stream = TcpStream::connect(addr).ok()?;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {}\r\n\
+         Content-Length: {}\r\n\r\n",
+        http::ROOT,
+        body.len()
+    );
+    let _ = stream.write_all(&[head.as_bytes(), body].concat());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    Some((status, answer.len() - end, length.map_or(0, |length| length.parse().expect("a number"))))
+}
+
+#[test]
+fn under_load_nothing_acknowledged_is_lost_and_no_answer_is_cut() {
+    let dir = directory();
+    let server = Process::start(dir.path());
+    let (addr, http_addr) = (server.addr, server.http_addr);
+    let mut client = Client::connect(addr);
+    done(&mut client, "CREATE STAGE lake");
+    let big = noise(7, 8 << 20);
+    upload(&mut client, "big", &big);
+    // One answer that is half read when the server is told to stop.
+    let mut slow = Client::connect(addr);
+    slow.command(b"\x03GET @lake/big");
+    let columns = slow.read()[0];
+    (0..columns).for_each(|_| drop(slow.read()));
+    let mut got = slow.read().len();
+
+    let begun = Arc::new(AtomicUsize::new(0));
+    let count = |begun: &AtomicUsize| begun.fetch_add(1, Ordering::SeqCst);
+    let mut puts = Vec::new();
+    let mut reads = Vec::new();
+    for worker in 0..2 {
+        let began = Arc::clone(&begun);
+        let mut client = Client::connect(addr);
+        puts.push(std::thread::spawn(move || {
+            let mut stored = Vec::new();
+            for n in 0.. {
+                let name = format!("sql-{worker}-{n}");
+                match run(&mut client, &put(&name), &noise(n, 100_000)) {
+                    (Fate::Whole, _) => stored.push((name, n)),
+                    (Fate::Refused(1053) | Fate::Gone, _) => break,
+                    (fate, _) => panic!("{name}: {fate:?}"),
+                }
+                count(&began);
+            }
+            stored
+        }));
+        let began = Arc::clone(&begun);
+        puts.push(std::thread::spawn(move || {
+            let mut stored = Vec::new();
+            for n in 0.. {
+                let name = format!("web-{worker}-{n}");
+                let path = format!("/v1/stages/lake/{name}");
+                match request(http_addr, "PUT", &path, &noise(n, 100_000)) {
+                    Some((201, ..)) => stored.push((name, n)),
+                    Some((503, ..)) | None => break,
+                    other => panic!("{name}: {other:?}"),
+                }
+                count(&began);
+            }
+            stored
+        }));
+        let began = Arc::clone(&begun);
+        let size = big.len();
+        let mut client = Client::connect(addr);
+        reads.push(std::thread::spawn(move || {
+            loop {
+                for sql in ["LIST @lake", "GET @lake/big"] {
+                    match run(&mut client, sql, b"") {
+                        (Fate::Whole, bytes) => assert!(sql != "GET @lake/big" || bytes > size),
+                        (Fate::Refused(1053) | Fate::Gone, _) => return,
+                        (fate, _) => panic!("{sql}: {fate:?}"),
+                    }
+                }
+                count(&began);
+            }
+        }));
+        let began = Arc::clone(&begun);
+        reads.push(std::thread::spawn(move || {
+            loop {
+                match request(http_addr, "GET", "/v1/stages/lake/big", b"") {
+                    Some((200, bytes, announced)) => assert_eq!(bytes, announced),
+                    Some((503, ..)) | None => return,
+                    other => panic!("{other:?}"),
+                }
+                count(&began);
+            }
+        }));
+    }
+    until("all are at work", || begun.load(Ordering::SeqCst) > 40);
+    server.terminate();
+    until_it_is_draining(&server);
+    loop {
+        let row = slow.read();
+        if row[0] == 0xFE && row.len() < 9 {
+            break;
+        }
+        got += row.len();
+    }
+    assert!(got > big.len(), "{got}");
+    reads.into_iter().for_each(|read| read.join().expect("no answer is cut"));
+    let stored = puts.into_iter().flat_map(|put| put.join().expect("no answer is cut"));
+    let stored: Vec<(String, u64)> = stored.collect();
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(!log.contains("cut off"), "{log}");
+
+    let server = Process::start(dir.path());
+    for (name, n) in &stored {
+        let path = format!("/v1/stages/lake/{name}");
+        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+        let head = format!("{head}Authorization: {}\r\n\r\n", http::ROOT);
+        let mut stream = TcpStream::connect(server.http_addr).expect("a connection");
+        stream.write_all(head.as_bytes()).expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        assert!(answer.ends_with(&noise(*n, 100_000)), "{name}");
+    }
+    assert_eq!(unfinished_files(dir.path()), [""; 0]);
 }
 
 #[test]

@@ -369,9 +369,18 @@ fn a_client_that_says_nothing_is_not_waited_for() {
     let limits = Limits { connect_timeout_s: 1, wait_timeout_s: 1, ..Limits::default() };
     let server = Server::with_limits(limits);
     let mut silent = Client::greeted(server.addr).expect("a greeting");
+    assert_eq!(code(&silent.read_refusal()), (1159, "08S01"));
     assert!(silent.is_closed());
-    let mut idle = Client::connect(server.addr);
-    assert!(idle.is_closed());
+    for capabilities in [cap::USUAL, cap::USUAL | cap::COMPRESS] {
+        let options = Options { capabilities, ..Options::default() };
+        let mut idle = Client::with(server.addr, &options).expect("a log-in");
+        // Numbered as if no command had been sent.
+        idle.command_begins();
+        let refusal = idle.read_refusal();
+        assert_eq!(code(&refusal), (4031, "HY000"));
+        assert!(refusal.message.contains("because of inactivity"), "{}", refusal.message);
+        assert!(idle.is_closed());
+    }
 }
 
 #[test]
@@ -380,7 +389,24 @@ fn a_packet_that_never_ends_is_not_waited_for() {
     let server = Server::with_limits(limits);
     let mut client = Client::connect(server.addr);
     client.write_raw(&packet(0, PING)[..3]);
+    client.sequence = 1;
+    assert_eq!(code(&client.read_refusal()), (1159, "08S01"));
     assert!(client.is_closed());
+}
+
+#[test]
+fn a_file_that_stops_coming_is_not_waited_for() {
+    let limits = Limits { net_timeout_s: 1, ..Limits::default() };
+    let server = Server::with_limits(limits);
+    let mut client = Client::connect(server.addr);
+    client.query("CREATE STAGE lake");
+    client.begin_upload("PUT file:///tmp/a @lake");
+    client.send_part(b"data");
+    assert_eq!(code(&client.read_refusal()), (1159, "08S01"));
+    assert!(client.is_closed());
+    let mut other = Client::connect(server.addr);
+    let Response::Rows { rows, .. } = &other.query("LIST @lake")[0] else { panic!("rows") };
+    assert!(rows.is_empty(), "{rows:?}");
 }
 
 #[test]
@@ -398,11 +424,28 @@ fn a_client_that_stops_reading_is_not_waited_for() {
 fn one_connection_too_many_is_error_1040() {
     let limits = Limits { max_connections: 1, ..Limits::default() };
     let server = Server::with_limits(limits);
-    let first = Client::connect(server.addr);
-    let refusal = Client::greeted(server.addr).map(|_| ()).expect_err("one too many");
-    assert_eq!((refusal.code, refusal.message.as_str()), (1040, "Too many connections"));
+    let mut first = Client::connect(server.addr);
+    first.query("CREATE USER bob IDENTIFIED BY 'pass'");
+    let bob = Options { user: "bob".to_owned(), ..Options::default() };
+    let refusal = Client::with(server.addr, &bob).map(drop).expect_err("one too many");
+    assert_eq!(code(&refusal), (1040, "08004"));
+    assert_eq!(refusal.message, "Too many connections");
     drop(first);
-    while Client::greeted(server.addr).is_err() {}
+    until("there is a place", || Client::with(server.addr, &bob).is_ok());
+}
+
+#[test]
+fn an_administrator_gets_in_beyond_the_limit() {
+    let limits = Limits { max_connections: 1, ..Limits::default() };
+    let server = Server::with_limits(limits);
+    let mut all = vec![Client::connect(server.addr)];
+    all.extend((0..32).map(|_| Client::connect(server.addr)));
+    all.iter_mut().for_each(ping);
+    // Even those places are numbered.
+    let refusal = Client::greeted(server.addr).map(drop).expect_err("one too many");
+    assert_eq!(code(&refusal), (1040, "08004"));
+    drop(all);
+    until("there is a place", || Client::greeted(server.addr).is_ok());
 }
 
 #[test]

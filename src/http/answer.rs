@@ -43,8 +43,16 @@ pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
 }
 
 pub(super) fn refuse(status: StatusCode, message: &str) -> Response {
-    let body = json!({ "error": { "code": status.as_u16(), "message": message } });
-    (status, Json(body)).into_response()
+    (status, Json(error(status.as_u16(), message))).into_response()
+}
+
+/// An answer's body, as a text.
+pub(super) fn body(status: u16, message: &str) -> String {
+    error(status, message).to_string()
+}
+
+fn error(code: u16, message: &str) -> serde_json::Value {
+    json!({ "error": { "code": code, "message": message } })
 }
 
 fn status(error: &Error) -> StatusCode {
@@ -168,7 +176,10 @@ fn status(error: &Error) -> StatusCode {
             StorageKind::Unsupported => StatusCode::BAD_REQUEST,
             StorageKind::NotFound | StorageKind::Failed => StatusCode::BAD_GATEWAY,
         },
-        Error::Shutdown | Error::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+        Error::IdleTimeout | Error::ReadTimeout => StatusCode::REQUEST_TIMEOUT,
+        Error::Shutdown | Error::TooManyConnections | Error::NoTurn { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Error::CatalogDamaged { .. } | Error::Startup { .. } | Error::Internal { .. } => {
             StatusCode::INTERNAL_SERVER_ERROR
         }

@@ -12,6 +12,7 @@ use crate::access::REFUSAL_DELAY;
 use crate::access::people::{Identity, StagePrivilege};
 use crate::error::{Error, Result};
 use crate::instance::Instance;
+use crate::metrics;
 use crate::sql::location::{self, Location};
 use crate::stage::Scope;
 use crate::stage::files::Files;
@@ -23,6 +24,12 @@ pub(super) async fn authenticate(
     ip: IpAddr,
     headers: &HeaderMap,
 ) -> Result<Identity> {
+    let known = identify(instance, ip, headers).await;
+    metrics::log_in("http", if known.is_ok() { "ok" } else { "denied" });
+    known
+}
+
+async fn identify(instance: &Instance, ip: IpAddr, headers: &HeaderMap) -> Result<Identity> {
     let denied = |user: &str, with_password| Error::AccessDenied {
         user: user.to_owned(),
         host: ip.to_string(),

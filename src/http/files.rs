@@ -32,7 +32,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use bytes::Bytes;
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use headers::{
     AcceptRanges, ContentLength, ContentRange, ETag, HeaderMapExt, IfNoneMatch, IfRange,
     LastModified,
@@ -47,7 +48,7 @@ use crate::access::people::StagePrivilege;
 use crate::access::{ROOT, audit};
 use crate::error::{Error, Result};
 use crate::instance::Instance;
-use crate::metrics;
+use crate::metrics::{self, Download};
 use crate::stage::files::{Entry, Files};
 use crate::stage::name::StagePath;
 use crate::stage::{Link, Scope};
@@ -225,12 +226,29 @@ async fn fetch(found: Found, parameters: &Parameters, head: &Parts) -> Result<Re
     let body = if head.method == Method::HEAD || range.is_empty() {
         Body::empty()
     } else {
+        let length = range.end - range.start;
         let blocks = files.read_range(&path, range).await?;
-        Body::from_stream(blocks.inspect_err(|error| {
+        let blocks = blocks.inspect_err(|error| {
             tracing::error!(%error, detail = error.detail(), "a download was cut off");
-        }))
+        });
+        Body::from_stream(counted(blocks, length))
     };
     Ok((status, about, body).into_response())
+}
+
+/// Tells of a download as it goes. One that is dropped before all has gone was cut off.
+fn counted(
+    blocks: impl Stream<Item = Result<Bytes>> + Send + 'static,
+    length: u64,
+) -> impl Stream<Item = Result<Bytes>> + Send {
+    let (mut download, mut left) = (Download::begin("http"), length);
+    blocks.inspect_ok(move |block| {
+        download.sent(block.len());
+        left = left.saturating_sub(u64::try_from(block.len()).unwrap_or(u64::MAX));
+        if left == 0 {
+            download.done();
+        }
+    })
 }
 
 /// The one range that is asked for: `None` if there is none, or several; `Some(None)` if the file
@@ -298,6 +316,7 @@ async fn store(
     if existed && !overwrite {
         return Ok(exists(&path));
     }
+    let _turn = instance.upload_turn().await?;
     let options = Options::as_it_comes(overwrite);
     let mut upload = Upload::new(files, dir, name, options)?;
     let timeout = instance.config.limits.net_timeout();

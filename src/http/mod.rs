@@ -4,23 +4,23 @@ mod answer;
 mod caller;
 mod files;
 mod listener;
+mod patient;
 mod upload_to_stage;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
-use axum::serve::Listener;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::answer::Failure;
-use self::listener::{Caller, Doors};
+use self::listener::{Caller, Door};
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::metrics;
@@ -28,39 +28,46 @@ use crate::metrics;
 /// Tells nothing, and whoever watches over servers asks for it in the clear.
 const HEALTH: &str = "/health";
 
-/// Serves until `stop`; running requests then have the grace period of the configuration.
-pub async fn serve(listener: TcpListener, instance: Arc<Instance>, stop: CancellationToken) {
-    let grace = Duration::from_secs(instance.config.limits.shutdown_grace_s);
-    let doors = match Doors::open(listener, Arc::clone(&instance)) {
-        Ok(doors) => doors,
-        Err(error) => {
-            tracing::error!(%error, "HTTP can't begin");
-            return;
-        }
-    };
-    if let Ok(addr) = doors.local_addr() {
+const METRICS: &str = "/metrics";
+
+/// Serves until `stop`; running requests then have the grace period of the configuration. Until they have ended, and
+/// all is `over` elsewhere too, `/health` tells that the server is draining, and nothing else is begun.
+pub async fn serve(
+    listener: TcpListener,
+    instance: Arc<Instance>,
+    stop: CancellationToken,
+    over: CancellationToken,
+) {
+    if let Ok(addr) = listener.local_addr() {
         // Set once: a second listener of the same server is as good.
         let _known = instance.http_addr.set(addr);
     }
-    let app = router(instance).into_make_service_with_connect_info::<Caller>();
-    let server = axum::serve(doors, app).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let deadline = async {
-        stop.cancelled().await;
-        tokio::time::sleep(grace).await;
-    };
-    tokio::select! {
-        served = server => {
-            if let Err(error) = served {
-                tracing::error!(%error, "HTTP ended");
-            }
-        }
-        () = deadline => tracing::warn!("HTTP requests were cut off at the end of the grace period"),
+    let app = router(Arc::clone(&instance), stop.clone());
+    Door::new(instance, app, stop).serve(listener, over).await;
+}
+
+/// Whoever comes while the server is stopping is sent to another one.
+async fn only_before_the_end(
+    State(stop): State<CancellationToken>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match (stop.is_cancelled(), request.uri().path()) {
+        (true, HEALTH) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response(),
+        (false, _) | (true, METRICS) => next.run(request).await,
+        (true, _) => Failure(Error::Shutdown).into_response(),
     }
 }
 
 /// Everything counted, and what is open at this moment.
 async fn counters(State(instance): State<Arc<Instance>>) -> String {
     metrics::connections(instance.connections.load(Ordering::Relaxed));
+    let known = instance.processes.all();
+    let running = known.iter().filter(|process| process.statement.is_some()).count();
+    let open = instance.connections.load(Ordering::Relaxed);
+    let logging_in = open.saturating_sub(known.len());
+    metrics::connection_states(logging_in, known.len() - running, running);
+    metrics::uploads(instance.running_uploads(), instance.stages.upload_memory());
     metrics::query_tasks(instance.engine.tasks());
     metrics::render()
 }
@@ -106,10 +113,10 @@ pub const ROUTES: &[Route] = &[
         answer: |methods| on(methods, files::handle).layer(DefaultBodyLimit::disable()),
     },
     Route { path: HEALTH, methods: &[GET], answer: |methods| on(methods, || async { "ok\n" }) },
-    Route { path: "/metrics", methods: &[GET], answer: |methods| on(methods, counters) },
+    Route { path: METRICS, methods: &[GET], answer: |methods| on(methods, counters) },
 ];
 
-fn router(instance: Arc<Instance>) -> Router {
+fn router(instance: Arc<Instance>, stop: CancellationToken) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
         for (_, method) in route.methods {
@@ -119,6 +126,7 @@ fn router(instance: Arc<Instance>) -> Router {
     router
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::wrong_method)
+        .layer(middleware::from_fn_with_state(stop, only_before_the_end))
         .layer(middleware::from_fn_with_state(Arc::clone(&instance), only_secure))
         .with_state(instance)
 }

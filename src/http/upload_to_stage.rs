@@ -101,6 +101,7 @@ async fn receive(
     let form = Multipart::from_request(request, &()).await.map_err(|error| Error::BadRequest {
         why: format!("Expected a multipart/form-data body: {}", error.body_text()),
     })?;
+    let _turn = instance.upload_turn().await?;
     let mut uploads = Form { files, dir, overwrite, uploads: Vec::new() };
     let timeout = instance.config.limits.net_timeout();
     let received = uploads.receive(form, timeout).await;
@@ -170,6 +171,9 @@ impl Form {
             if let Some((_, upload)) = self.uploads.last_mut() {
                 upload.push(block).await?;
             }
+        }
+        if let Some((_, upload)) = self.uploads.last() {
+            upload.whole().await;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::capability::Capabilities;
 use super::gate::{Bounds, GateHandle, Layers, Stream};
 use super::handshake::{SALT, salt};
+use super::places::Place;
 use super::prepared::Statements;
 use super::shim::Shim;
 use crate::access::people::Identity;
@@ -37,6 +38,7 @@ pub(super) struct Connection<S> {
     pub(super) several: bool,
     /// Cancelled by `KILL CONNECTION`.
     pub(super) killed: CancellationToken,
+    pub(super) place: Place,
 }
 
 /// How the server asks its connections to end.
@@ -55,6 +57,7 @@ pub(super) async fn serve<S: Stream>(
     id: u32,
     ip: IpAddr,
     stop: Stop,
+    place: Place,
 ) {
     let salt = match salt() {
         Ok(salt) => salt,
@@ -82,11 +85,13 @@ pub(super) async fn serve<S: Stream>(
         statements: Statements::default(),
         several: false,
         killed: CancellationToken::new(),
+        place,
     };
     tracing::debug!(connection = id, %ip, "connected");
 
     let all = stop.all.child_token();
     let killed = connection.killed.clone();
+    let needed = connection.place.needed.clone();
     let run = AssertUnwindSafe(connection.run()).catch_unwind();
     tokio::select! {
         biased;
@@ -104,6 +109,7 @@ pub(super) async fn serve<S: Stream>(
             tracing::info!(connection = id, "killed");
             connection.gate.cut_off(&Error::ConnectionKilled);
         }
+        () = needed.cancelled() => connection.gate.send_away(&Error::TooManyConnections),
     }
     if let Some(session) = &mut connection.session
         && AssertUnwindSafe(session.close()).catch_unwind().await.is_err()

@@ -23,6 +23,7 @@ use crate::access::{Account, REFUSAL_DELAY, SHA2_PROOF};
 use crate::config::Plugin;
 use crate::error::{Error, Result};
 use crate::exchange::Exchange;
+use crate::metrics;
 
 /// Behind the header of "more data": the proof was right, or the password itself is needed.
 const FAST_PROOF_IS_RIGHT: u8 = 0x03;
@@ -150,6 +151,7 @@ impl<'c, S: Stream> LogIn<'c, S> {
             return None;
         }
         self.gate.welcome(self.welcome());
+        metrics::log_in("mysql", "ok");
         audit::record(self.user, self.ip, self.what, true, &Ok(()));
         Some(self.account.identity())
     }
@@ -235,6 +237,7 @@ impl<'c, S: Stream> LogIn<'c, S> {
             host: self.ip.to_string(),
             with_password: !self.says_nothing(),
         };
+        metrics::log_in("mysql", "denied");
         tracing::info!("{error}");
         tokio::time::sleep(REFUSAL_DELAY).await;
         self.gate.refuse(&error);

@@ -9,6 +9,7 @@ mod handshake;
 mod listener;
 mod login;
 mod packet;
+mod places;
 mod prepared;
 mod reply;
 mod shim;

@@ -18,10 +18,11 @@ use super::handshake::{HandshakeResponse, SALT};
 use super::login::LogIn;
 use super::reply::{Protocol, Reply};
 use super::upload::Client;
-use crate::access::audit;
 use crate::access::people::Identity;
+use crate::access::{ROOT, audit};
 use crate::error::{Error, Result};
 use crate::instance::SERVER_VERSION;
+use crate::metrics;
 use crate::rows::{Done, Outcome};
 use crate::session::{Changes, Peer, Session};
 
@@ -75,7 +76,11 @@ impl<S: Stream> AsyncMysqlShim<Writer<S>> for Shim<'_, S> {
         _stub: &'a str,
         _writer: QueryResultWriter<'a, Writer<S>>,
     ) -> io::Result<()> {
-        self.0.answer().await
+        self.0.answer().await?;
+        if let Some(session) = &self.0.session {
+            self.0.gate.set_idle(session.wait_timeout());
+        }
+        Ok(())
     }
 
     async fn on_prepare<'a>(
@@ -110,6 +115,10 @@ fn never(command: &str) -> io::Error {
 impl<S: Stream> Connection<S> {
     /// `None` if nobody knows who there is; the client has been told.
     async fn log_in<'c>(&'c self, client: &'c HandshakeResponse) -> Option<LogIn<'c, S>> {
+        if let Err(error) = self.place.may_log_in(client.user == ROOT) {
+            self.gate.send_away(&error);
+            return None;
+        }
         match self.instance.account(&client.user).await {
             Ok(account) => {
                 let exchange = &self.instance.exchange;
@@ -191,6 +200,7 @@ impl<S: Stream> Connection<S> {
 
     /// Who it is, is known; but he may not come in.
     async fn refuse_log_in(&self, user: &str, error: Error) -> io::Result<()> {
+        metrics::log_in("mysql", "refused");
         tracing::info!(connection = self.id, %error, "a log-in was refused");
         self.gate.refuse(&error);
         audit::record::<()>(user, self.ip, "log-in", true, &Err(error));

@@ -195,7 +195,14 @@ mod tests {
         far.write_all(&packet(2, b"abc")[..5]).await.expect("sent");
         let error = files.next().await.expect_err("nothing for a second");
         assert!(matches!(error, Error::Disconnected { .. }));
-        assert!(files.0.flush().await.is_err(), "the connection is over");
+        assert!(files.finish().await.is_err(), "the connection is over");
+        // But the client may read why: 1159.
+        files.0.flush().await.expect("sent");
+        let mut said = vec![0; 512];
+        let bytes = far.read(&mut said).await.expect("an answer");
+        assert!(
+            said[..bytes].ends_with(b"\x87\x04#08S01Got timeout reading communication packets")
+        );
 
         let (mut files, mut far) = pair("libmysql");
         files.request("a").await.expect("asked");

@@ -17,6 +17,7 @@ use crate::stage::copy::Home;
 use crate::stage::digest::Digests;
 use crate::stage::lock::Locks;
 use crate::stage::marks::Marks;
+use crate::stage::memory::Memory;
 use crate::stage::meter::Meter;
 use crate::stage::name::StagePath;
 use crate::stage::open::Opened;
@@ -60,6 +61,8 @@ pub(super) struct Uploads {
     /// Uploads on a file system hold it for reading while they move their file into place;
     /// whoever removes empty directories holds it for writing.
     pub(super) directories: tokio::sync::RwLock<()>,
+    /// What they hold in memory.
+    pub(super) memory: Memory,
     /// The tasks that write. Shutdown waits for them, so that each ends its upload or undoes it.
     pub(super) tasks: TaskTracker,
 }

@@ -21,6 +21,7 @@
 //! | [`files`], `local`, `list`, `writer`, `parts` | look, read, remove; files of this machine; the order of a listing; an upload, in parts |
 //! | `digest`, `attribute`, `marks` | the MD5s and SHA-256s of files: computed; kept in a directory; kept in an object store |
 //! | `copy` | from one place to another: by the storage, or through here |
+//! | `memory` | what files on their way may hold in memory, together |
 //! | `presign`, `link` | URLs that need no password: the storage's, and our own |
 //! | `key`, `fault` | names as keys; a storage's failures as ours |
 //!
@@ -78,6 +79,7 @@ mod list;
 mod local;
 mod lock;
 mod marks;
+mod memory;
 mod meter;
 pub mod name;
 mod open;

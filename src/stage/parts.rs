@@ -52,6 +52,18 @@ impl Parts {
         Parts { bytes, in_flight: in_flight.clamp(1, MAX_IN_FLIGHT_BYTES / bytes) }
     }
 
+    /// What they may take of memory, with the part that is collected: for as many in flight as are wanted, and for fewer,
+    /// down to one.
+    pub(super) fn needs(self) -> impl Iterator<Item = u64> {
+        (1..=self.in_flight).rev().map(move |in_flight| (in_flight + 1) * self.bytes)
+    }
+
+    /// As many of them in flight as so much memory allows.
+    pub(super) fn within(self, memory: u64) -> Parts {
+        let fit = (memory / self.bytes).saturating_sub(1);
+        Parts { in_flight: self.in_flight.min(fit).max(1), ..self }
+    }
+
     /// The size of the part with this number, from zero on.
     fn size_of(self, number: u64) -> u64 {
         let larger = number.saturating_sub(EQUAL_PARTS - GROWS_AFTER) / GROWS_AFTER;

@@ -23,6 +23,7 @@ use crate::stage::key;
 use crate::stage::link::{Link, Signer};
 use crate::stage::lock::DirLock;
 use crate::stage::marks::{self, Marks};
+use crate::stage::memory::Memory;
 use crate::stage::meter::{Meter, Meters};
 use crate::stage::name::StageName;
 use crate::stage::open::{self, Identity, Opened};
@@ -91,7 +92,16 @@ impl Stages {
         let policy =
             Policy::of(&config.external, &config.data_dir, config.allows_private_endpoints());
         let connections = Connections::new(catalog.register(CONNECTIONS).await?);
-        Ok(Arc::new(Stages::new(catalog, connections, storage, policy, signer, Some(lock))))
+        let uploads = Uploads { memory: Memory::of(&config.limits), ..Uploads::default() };
+        Ok(Arc::new(Stages::new(
+            catalog,
+            connections,
+            storage,
+            policy,
+            signer,
+            uploads,
+            Some(lock),
+        )))
     }
 
     /// For tests: over operators of their own. The catalog's has to have create-if-absent.
@@ -110,7 +120,8 @@ impl Stages {
         let storage = Opened::plain(storage);
         let policy = Policy::of(external, Path::new("/nonexistent"), true);
         let connections = Connections::new(catalog.register(CONNECTIONS).await?);
-        Ok(Arc::new(Stages::new(catalog, connections, storage, policy, signer, None)))
+        let uploads = Uploads::default();
+        Ok(Arc::new(Stages::new(catalog, connections, storage, policy, signer, uploads, None)))
     }
 
     fn new(
@@ -119,6 +130,7 @@ impl Stages {
         storage: Opened,
         policy: Policy,
         signer: Signer,
+        uploads: Uploads,
         lock: Option<DirLock>,
     ) -> Stages {
         Stages {
@@ -127,7 +139,7 @@ impl Stages {
             storage,
             policy,
             signer,
-            uploads: Arc::default(),
+            uploads: Arc::new(uploads),
             meters: Meters::default(),
             open: Mutex::default(),
             _lock: lock,
@@ -373,6 +385,11 @@ impl Stages {
             meter.temporary(definition.id, false);
         }
         removed
+    }
+
+    /// Bytes of memory that files on their way may hold.
+    pub fn upload_memory(&self) -> u64 {
+        self.uploads.memory.reserved()
     }
 
     /// Waits until the uploads that were cut off are undone, and those that were finished are

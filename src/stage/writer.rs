@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::stage::digest::{Digester, Digests};
 use crate::stage::files::{Files, missing_dirs, remove_empty};
 use crate::stage::lock::sync_dir;
+use crate::stage::memory::Held;
 use crate::stage::meter::Reservation;
 use crate::stage::name::StagePath;
 use crate::stage::parts::{Collected, Parts};
@@ -29,6 +30,9 @@ const MAX_ONE_PIECE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Blocks between the statement and the task: one to write and one to come.
 const CHANNEL_BLOCKS: usize = 2;
+
+/// What a file holds beside its parts: a block that is read, those of the channel, one that is written.
+const IN_TRANSIT: u64 = 4 * 1024 * 1024;
 
 /// One file on its way.
 #[derive(Debug)]
@@ -56,6 +60,8 @@ pub enum Committed {
 
 enum Step {
     Block(Bytes),
+    /// It has come to its end, and waits.
+    Whole,
     Finish,
 }
 
@@ -75,7 +81,9 @@ impl Files {
         self.confine(path.as_str()).await?;
         let reservation = self.reserve()?;
         let name = path.as_str().to_owned();
-        let mut upload = Upload::begin(Arc::clone(self), name, overwrite, parts).await?;
+        let memory = self.uploads.memory.reserve(self.needs(parts)).await?;
+        let parts = parts.within(memory.bytes().saturating_sub(IN_TRANSIT));
+        let mut upload = Upload::begin(Arc::clone(self), name, overwrite, parts, memory).await?;
         upload.reservation.clone_from(&reservation);
         let (blocks, incoming) = mpsc::channel(CHANNEL_BLOCKS);
         let (done, outcome) = oneshot::channel();
@@ -88,6 +96,26 @@ impl Files {
 }
 
 impl Files {
+    /// What a file may hold in memory on its way here: as much as is wanted, and what would do.
+    fn needs(&self, parts: Parts) -> Vec<u64> {
+        match self.kind_of_sink() {
+            KindOfSink::Stream => vec![IN_TRANSIT],
+            KindOfSink::Parts => parts.needs().map(|bytes| IN_TRANSIT + bytes).collect(),
+            KindOfSink::OnePiece => vec![IN_TRANSIT + MAX_ONE_PIECE_BYTES],
+        }
+    }
+
+    fn kind_of_sink(&self) -> KindOfSink {
+        let in_memory = self.operator.info().scheme() == opendal::services::MEMORY_SCHEME;
+        if self.local.is_some() || in_memory {
+            KindOfSink::Stream
+        } else if self.operator.info().capability().write_can_multi {
+            KindOfSink::Parts
+        } else {
+            KindOfSink::OnePiece
+        }
+    }
+
     /// Fails where nothing may be written.
     pub(super) fn check_writable(&self) -> Result<()> {
         if !self.read_only && self.operator.info().capability().write {
@@ -117,6 +145,12 @@ impl FileWriter {
             },
             None => Err(stopped()),
         }
+    }
+
+    /// Nothing more will come, but it may take a while until it is finished: what it holds in memory is all it needs.
+    pub async fn whole(&self) {
+        // If the task has ended, that is told by the finish.
+        let _ended = self.blocks.send(Step::Whole).await;
     }
 
     /// Makes the file visible.
@@ -155,6 +189,15 @@ struct Upload {
     reservation: Option<Arc<Reservation>>,
     /// Directories that were made for this file.
     made: Vec<PathBuf>,
+    /// What it may hold.
+    memory: Held,
+}
+
+/// How a storage takes files.
+enum KindOfSink {
+    Stream,
+    Parts,
+    OnePiece,
 }
 
 enum Sink {
@@ -224,21 +267,21 @@ impl Upload {
         path: String,
         overwrite: bool,
         parts: Parts,
+        memory: Held,
     ) -> Result<Upload> {
         files.check_present(&path)?;
-        let in_memory = files.operator.info().scheme() == opendal::services::MEMORY_SCHEME;
-        let sink = if files.local.is_some() || in_memory {
-            // On a file system the condition is only a look beforehand; see `commit`.
-            let options = opendal::options::WriteOptions {
-                chunk: files.local.as_ref().map(|_| LOCAL_BLOCK_BYTES),
-                ..options(&files, overwrite || !in_memory)
-            };
-            let opened = files.operator.writer_options(&files.key(&path), options).await;
-            Sink::Stream(Box::new(opened.map_err(|error| files.fault("write", &path, &error))?))
-        } else if files.operator.info().capability().write_can_multi {
-            Sink::Parts { writer: None, collected: Collected::new(parts) }
-        } else {
-            Sink::OnePiece(Vec::new())
+        let sink = match files.kind_of_sink() {
+            KindOfSink::Stream => {
+                // On a file system the condition is only a look beforehand; see `commit`.
+                let options = opendal::options::WriteOptions {
+                    chunk: files.local.as_ref().map(|_| LOCAL_BLOCK_BYTES),
+                    ..options(&files, overwrite || files.local.is_some())
+                };
+                let opened = files.operator.writer_options(&files.key(&path), options).await;
+                Sink::Stream(Box::new(opened.map_err(|error| files.fault("write", &path, &error))?))
+            }
+            KindOfSink::Parts => Sink::Parts { writer: None, collected: Collected::new(parts) },
+            KindOfSink::OnePiece => Sink::OnePiece(Vec::new()),
         };
         let made = match files.local_root() {
             Some(root) => {
@@ -255,7 +298,7 @@ impl Upload {
             None => Vec::new(),
         };
         let (digester, reservation) = (Digester::default(), None);
-        Ok(Upload { files, path, overwrite, size: 0, digester, sink, reservation, made })
+        Ok(Upload { files, path, overwrite, size: 0, digester, sink, reservation, made, memory })
     }
 
     async fn run(mut self, mut steps: mpsc::Receiver<Step>) -> Result<Committed> {
@@ -266,6 +309,7 @@ impl Upload {
                         break Err(error);
                     }
                 }
+                Some(Step::Whole) => self.memory.shrink(self.size),
                 Some(Step::Finish) => break self.commit().await,
                 None => break Err(Error::Disconnected { during: "upload" }),
             }

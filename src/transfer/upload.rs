@@ -177,6 +177,13 @@ impl Upload {
         }
     }
 
+    /// The file has ended, and is finished later, with others.
+    pub async fn whole(&self) {
+        if let State::Writing(_, sink) = &self.state {
+            sink.writer.whole().await;
+        }
+    }
+
     /// The file has ended: makes it visible, whole.
     pub async fn finish(mut self) -> Result<Report> {
         if let State::Head(head) = &mut self.state {

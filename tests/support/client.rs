@@ -332,9 +332,14 @@ impl Client {
 
     /// Sends a command.
     pub fn command(&mut self, payload: &[u8]) {
+        self.command_begins();
+        self.write(payload);
+    }
+
+    /// Packets, and frames, are numbered from zero on.
+    pub fn command_begins(&mut self) {
         self.sequence = 0;
         self.stream.begin_command();
-        self.write(payload);
     }
 
     /// Reads one answer after another until the last.

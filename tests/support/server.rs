@@ -96,9 +96,15 @@ impl Server {
         let addr = mysql.local_addr().expect("an address");
         let http_addr = web.local_addr().expect("an address");
         let instance = runtime.block_on(Instance::open(config))?;
+        let over = CancellationToken::new();
+        let mysql = stagewire::server::serve(mysql, instance.clone(), stop.clone());
+        let web = stagewire::http::serve(web, instance.clone(), stop.clone(), over.clone());
         let serving = vec![
-            runtime.spawn(stagewire::server::serve(mysql, instance.clone(), stop.clone())),
-            runtime.spawn(stagewire::http::serve(web, instance.clone(), stop.clone())),
+            runtime.spawn(async move {
+                let _over = over.drop_guard();
+                mysql.await;
+            }),
+            runtime.spawn(web),
         ];
         let runtime = Some(runtime);
         Ok(Server { addr, http_addr, instance, stop, runtime, serving, _data_dir: None })

@@ -80,6 +80,11 @@ impl Inbound {
         self.file.is_some()
     }
 
+    /// The number of the file's newest packet, if there is one.
+    pub(super) fn newest_of_file(&self) -> Option<u8> {
+        self.file.as_ref().and_then(|file| file.newest)
+    }
+
     /// Whether the file may have ended already, and only the client's silence can tell.
     pub(super) fn upload_may_be_over(&self) -> bool {
         self.file.as_ref().is_some_and(|file| file.maybe_over)

@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::file::Piece;
 use super::halves::{Reader, Writer};
-use super::{Bounds, Gate, LOG_IN_LIMIT, Layers, Phase, Stream};
+use super::{Bounds, Gate, Layers, Phase, Stream};
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::server::capability::Capabilities;
 use crate::server::command::Command;
 use crate::server::handshake::HandshakeResponse;
@@ -25,6 +26,9 @@ use crate::tls::Cipher;
 
 /// How long a client is given to read an ERR before its connection is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Room for bytes that nobody wants.
+const WASTE: usize = 4 * 1024;
 
 /// How often somebody who computes an answer looks whether there is still a client.
 const LOOK: Duration = Duration::from_millis(200);
@@ -110,6 +114,11 @@ impl<S: Stream> GateHandle<S> {
     /// The log-in has succeeded: commands may come.
     pub(in crate::server) fn admit(&self) {
         self.0.lock().phase = Phase::Commands { waiting: false };
+    }
+
+    /// How long the client may be idle.
+    pub(in crate::server) fn set_idle(&self, time: Duration) {
+        self.0.lock().bounds.idle = time;
     }
 
     /// The command behind the stub that opensrv has got.
@@ -237,6 +246,12 @@ impl<S: Stream> GateHandle<S> {
         }
     }
 
+    /// There is no place for the client. It is told so.
+    pub(in crate::server) fn send_away(&self, error: &Error) {
+        metrics::refused("mysql", "max_connections");
+        self.0.lock().refuse(error);
+    }
+
     /// Closes the stream. A client that was refused gets time to read why: bytes of its that were
     /// not read would make the system reset the connection and drop the ERR on its way.
     pub(in crate::server) async fn farewell(&self) {
@@ -252,7 +267,7 @@ impl<S: Stream> GateHandle<S> {
 
     /// Reads and forgets, to the end of the stream.
     async fn discard(&self) -> io::Result<()> {
-        let mut waste = BytesMut::with_capacity(LOG_IN_LIMIT);
+        let mut waste = BytesMut::with_capacity(WASTE);
         loop {
             let read = |cx: &mut Context<'_>| {
                 poll_read_buf(Pin::new(self.0.lock().stream.inner_mut()), cx, &mut waste)

@@ -43,7 +43,9 @@ use super::packet::HEADER;
 use super::reply;
 use crate::compressed::{Compressed, Compression};
 use crate::config::Limits;
+use crate::counted::Counted;
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::tls::{Tls, Wire};
 
 /// Longest packet before the log-in: names, a proof, and connection attributes (MySQL allows them
@@ -63,9 +65,9 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn is_left(&self) -> bool;
 }
 
-impl Stream for TcpStream {
+impl Stream for Counted<TcpStream> {
     fn is_left(&self) -> bool {
-        let ready = self.ready(Interest::READABLE).now_or_never();
+        let ready = self.stream().ready(Interest::READABLE).now_or_never();
         matches!(ready, Some(Ok(ready)) if ready.is_read_closed())
     }
 }
@@ -208,6 +210,38 @@ impl<S: Stream> Gate<S> {
         if self.refused { kind.into() } else { self.broken(kind) }
     }
 
+    /// Nothing has come for too long. A client that only slept reads why when it wakes up.
+    fn time_out(&mut self) {
+        let wire = self.stream.inner();
+        if wire.is_secure() && wire.cipher().is_none() {
+            // Nothing can be said in the middle of a handshake.
+            metrics::timed_out("mysql", "connect");
+            drop(self.broken(io::ErrorKind::TimedOut));
+            return;
+        }
+        let (what, error) = match self.phase {
+            Phase::Commands { .. } if self.inbound.uploading() => {
+                if let Some(newest) = self.inbound.newest_of_file() {
+                    self.outbound.sequence = newest.wrapping_add(1);
+                }
+                ("net", Error::ReadTimeout)
+            }
+            // Numbered as MySQL does it: in the place of an answer whose command has not begun.
+            Phase::Commands { .. } if !self.inbound.in_the_middle() => {
+                self.outbound.sequence = 0;
+                ("wait", Error::IdleTimeout)
+            }
+            Phase::Commands { .. } => {
+                self.outbound.sequence = 1;
+                ("net", Error::ReadTimeout)
+            }
+            Phase::Greeting | Phase::LogIn | Phase::Deciding => ("connect", Error::ReadTimeout),
+            Phase::Closing | Phase::Broken => return,
+        };
+        metrics::timed_out("mysql", what);
+        self.refuse(&error);
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if matches!(self.phase, Phase::Broken) {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
@@ -243,6 +277,7 @@ impl<S: Stream> Gate<S> {
                     }
                     ready!(self.clock.poll(cx));
                     tracing::debug!("the client has stopped reading");
+                    metrics::timed_out("mysql", "net");
                     return Poll::Ready(Err(self.broken(io::ErrorKind::TimedOut)));
                 }
             }
@@ -320,7 +355,11 @@ impl<S: Stream> Gate<S> {
                 }
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(%error, "nothing comes from the client");
-                    self.unreadable(error.kind());
+                    if error.kind() == io::ErrorKind::TimedOut {
+                        self.time_out();
+                    } else {
+                        self.unreadable(error.kind());
+                    }
                     return Poll::Ready(Ok(None));
                 }
                 Poll::Pending => {
@@ -407,6 +446,7 @@ impl<S: Stream> Gate<S> {
         {
             *waiting = true;
             self.inbound.settle();
+            self.outbound.settle();
             self.stream.begin_command();
             let time = match self.inbound.in_the_middle() {
                 true => self.bounds.stalled,
@@ -459,7 +499,12 @@ impl<S: Stream> Gate<S> {
                     self.blocked = false;
                     self.inbound.upload_is_over();
                 }
-                Err(error) => return Poll::Ready(Err(self.unreadable(error.kind()))),
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::TimedOut {
+                        self.time_out();
+                    }
+                    return Poll::Ready(Err(self.unreadable(error.kind())));
+                }
             }
         }
     }

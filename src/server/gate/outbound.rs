@@ -11,6 +11,9 @@ const ENOUGH: usize = 64 * 1024;
 /// A buffer larger than this is given back once it is empty.
 const KEEP: usize = 4 * ENOUGH;
 
+/// What an idle connection keeps: enough for a short answer.
+const IDLE: usize = 1024;
+
 /// What goes out, as far as the socket has not taken it.
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
@@ -79,6 +82,14 @@ impl Outbound {
         self.written += bytes;
         if self.written >= self.buffer.len() {
             self.clear();
+        }
+    }
+
+    /// Gives a large buffer back, unless something waits in it. Called when the next command is waited for, perhaps
+    /// for hours.
+    pub(super) fn settle(&mut self) {
+        if self.buffer.is_empty() && self.buffer.capacity() > IDLE {
+            self.buffer = BytesMut::new();
         }
     }
 

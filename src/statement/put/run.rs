@@ -113,6 +113,15 @@ impl Put {
                 hint: Some("send one PUT for each file".to_owned()),
             });
         }
+        let _turn = match left {
+            0 => None,
+            _ => {
+                let how_far = || Progress::of((0, 0), "waiting for other uploads");
+                let turn = session.instance.upload_turn();
+                Some(progress::tell_while_there(files, how_far, turn).await?)
+            }
+        };
+        files.expects(left);
         let chained = left > 1 && way == Several::Chained;
         session.last_transfer.clear();
         session.warnings.clear();
@@ -475,6 +484,7 @@ pub async fn store(
     content: Bytes,
 ) -> Result<Outcome> {
     let stage = session.files_at(&dir.area, StagePrivilege::Write).await?;
+    let _turn = session.instance.upload_turn().await?;
     let options = upload_options(session, options);
     let mut upload = Upload::new(stage, dir.path.clone(), name, options)?;
     let report = match upload.skipped_already().await? {

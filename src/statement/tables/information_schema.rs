@@ -409,7 +409,7 @@ pub(super) fn processes(world: &World, _: &Session) -> Vec<Row> {
             process.database.clone().into(),
             command.into(),
             process.time.as_secs().into(),
-            if running { "executing" } else { "" }.into(),
+            process.state.to_string().into(),
             process.statement.clone().into(),
         ]
     };

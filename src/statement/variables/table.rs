@@ -311,7 +311,13 @@ pub(super) const VARIABLES: &[Variable] = &[
     )
     .global(),
     bounded("max_error_count", 1024, 0, 65_535),
-    bounded("max_execution_time", 0, 0, 4_294_967_295),
+    Variable::new(
+        "max_execution_time",
+        Kind::Number { min: 0, max: 4_294_967_295 },
+        Default::Of(|session| {
+            Value::UInt(session.instance.config.limits.max_execution_time_ms.into())
+        }),
+    ),
     bounded("max_heap_table_size", 16_777_216, 16_384, u64::MAX),
     bounded("max_join_size", u64::MAX, 1, u64::MAX),
     bounded("max_length_for_sort_data", 4096, 4, 8_388_608),
