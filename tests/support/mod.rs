@@ -7,6 +7,7 @@ pub mod client;
 pub mod http;
 pub mod line;
 pub mod process;
+pub mod proxy;
 pub mod s3;
 pub mod server;
 pub mod world;
