@@ -433,6 +433,13 @@ impl Config {
                 });
             }
         }
+        // No call is answered in no time.
+        if self.limits.storage_timeout_s == 0 {
+            return Err(Error::Startup {
+                what: "limits.storage_timeout_s is 0".to_owned(),
+                hint: "give a number of seconds, such as 60".to_owned(),
+            });
+        }
         self.check_tls()?;
         let is_web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
         if let Some(url) = self.public_url.as_ref().filter(|url| !is_web(url)) {

@@ -7,8 +7,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
@@ -18,11 +17,12 @@ use std::time::Duration;
 use stagewire::config::{Limits, Place, Secret};
 use support::client::{Client, Response};
 use support::http;
+use support::mounts::{ReadOnly, SmallDisk};
 use support::process::{Process, program};
 use support::proxy::{Dice, Fate, Proxy, Request, seed};
 use support::s3::Bucket;
 use support::server::{Server, config, until};
-use support::world::{Storage, World, noise};
+use support::world::{Storage, World, files_below, noise, unfinished_files};
 
 /// Clients at a time.
 const CLIENTS: usize = 8;
@@ -534,27 +534,58 @@ fn a_directory_that_can_only_be_read_is_served_and_takes_nothing() {
     assert_eq!(std::fs::read(dir.join("a")).expect("still there"), b"data");
 }
 
-/// A directory over itself, for reading alone, as long as it lives.
-struct ReadOnly(PathBuf);
-
-impl ReadOnly {
-    /// `None`, which is announced, where mounting is not allowed. CI has to allow it.
-    fn mount(dir: &Path) -> Option<ReadOnly> {
-        let mut mount = Command::new("mount");
-        mount.args(["--bind", "-o", "ro"]).args([dir, dir]);
-        if mount.output().is_ok_and(|output| output.status.success()) {
-            return Some(ReadOnly(dir.to_owned()));
+#[test]
+fn on_a_disk_that_fills_up_files_arrive_whole_or_not_at_all() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let data_dir = disk.path().join("data");
+    let server = Server::open(config(&data_dir)).expect("a server");
+    done(&mut Client::connect(server.addr), "CREATE STAGE lake");
+    // Twice as much as there is room for.
+    let content = |number: u64| noise(number, 700_000);
+    let answers = thread::scope(|scope| {
+        let clients = [0_u64, 1, 2, 3].map(|client| {
+            let addr = server.addr;
+            scope.spawn(move || {
+                let mut connection = Client::connect(addr);
+                let numbers = (client * 12)..(client * 12 + 12);
+                let store = |number| {
+                    let name = format!("f{number:04}");
+                    let answer = put(&mut connection, "lake", &name, &content(number), "");
+                    usable(&mut connection);
+                    (number, answer)
+                };
+                numbers.map(store).collect::<Vec<_>>()
+            })
+        });
+        clients.map(|client| client.join().expect("no panic")).concat()
+    });
+    let mut client = Client::connect(server.addr);
+    let listed = list(&mut client, "lake");
+    let stored = files_below(&data_dir.join("files"));
+    let mut full = 0;
+    for (number, answer) in answers {
+        let name = format!("f{number:04}");
+        let file = stored.iter().find(|file| file.ends_with(&name));
+        match status(&answer) {
+            Some("UPLOADED") => {
+                let file = file.expect("in the directory");
+                assert!(std::fs::read(file).expect("read") == content(number), "{name} is another");
+                assert!(listed.contains(&name), "{name}");
+            }
+            Some(other) => panic!("{name}: {other}"),
+            None => {
+                assert_eq!(error(Some(answer)).0, 1021, "{name}");
+                assert!(file.is_none() && !listed.contains(&name), "{name} was not acknowledged");
+                full += 1;
+            }
         }
-        assert!(std::env::var_os("CI").is_none(), "a directory can't be mounted");
-        eprintln!("skipped: a directory can't be mounted (it needs root)");
-        None
     }
-}
-
-impl Drop for ReadOnly {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
+    eprintln!("{} files stored, {full} found the disk full", listed.len());
+    assert!(full > 0 && !listed.is_empty());
+    assert_eq!(unfinished_files(&data_dir), [""; 0]);
+    // There is room again.
+    client.query("REMOVE @lake");
+    assert_eq!(status(&put(&mut client, "lake", "a", &content(1), "")), Some("UPLOADED"));
 }
 
 #[test]

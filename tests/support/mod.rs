@@ -6,6 +6,7 @@
 pub mod client;
 pub mod http;
 pub mod line;
+pub mod mounts;
 pub mod process;
 pub mod proxy;
 pub mod s3;
