@@ -204,6 +204,16 @@ pub struct Limits {
     pub max_user_statements: u64,
     /// Bytes of such a user's `@~` and of the internal stages that he has made.
     pub max_user_stage_bytes: u64,
+    /// Seconds for one call to a storage, or one part of a file on its way there: longer means that nobody
+    /// answers any more.
+    pub storage_timeout_s: u64,
+    /// Tries of such a call after the first, where that may help.
+    pub storage_retries: usize,
+    /// Calls to storages over the network at a time, of the whole server; 0 for any number.
+    pub max_storage_calls: usize,
+    /// Hours without a byte after which an unfinished upload was left by a server that was killed, and is removed.
+    /// Younger ones may be another server's.
+    pub abandoned_uploads_hours: u64,
 }
 
 /// What one user can take; 0 for no limit.
@@ -234,6 +244,10 @@ impl Default for Limits {
             max_user_connections: 0,
             max_user_statements: 0,
             max_user_stage_bytes: 0,
+            storage_timeout_s: 60,
+            storage_retries: 5,
+            max_storage_calls: 0,
+            abandoned_uploads_hours: 24,
         }
     }
 }
@@ -246,6 +260,11 @@ impl Limits {
             statements: self.max_user_statements,
             stage_bytes: self.max_user_stage_bytes,
         }
+    }
+
+    /// See [`Limits::abandoned_uploads_hours`].
+    pub fn abandoned_after(&self) -> Duration {
+        Duration::from_secs(self.abandoned_uploads_hours.saturating_mul(60 * 60))
     }
 
     /// See [`Limits::net_timeout_s`].
@@ -427,6 +446,13 @@ impl Config {
                     hint: format!("give a number from 1 to {most}"),
                 });
             }
+        }
+        // No call is answered in no time.
+        if self.limits.storage_timeout_s == 0 {
+            return Err(Error::Startup {
+                what: "limits.storage_timeout_s is 0".to_owned(),
+                hint: "give a number of seconds, such as 60".to_owned(),
+            });
         }
         self.check_tls()?;
         let is_web = |url: &String| url.starts_with("http://") || url.starts_with("https://");

@@ -751,6 +751,8 @@ pub enum StorageKind {
     NotFound,
     /// The credentials do not suffice, or are wrong.
     Denied,
+    /// The credentials were good once.
+    Expired,
     /// No space is left.
     Full,
     /// A file stands where a directory should be, or the other way round.
@@ -761,6 +763,8 @@ pub enum StorageKind {
     Busy,
     /// Anything else: unreachable, timed out, a broken answer.
     Failed,
+    /// The same, in the moment of which it depends whether the file is there.
+    Unknown,
 }
 
 /// A place in a statement, with the line that it stands in.
@@ -1401,23 +1405,28 @@ impl StorageKind {
         match self {
             StorageKind::NotFound => "the bucket, container or directory doesn't exist",
             StorageKind::Denied => "the storage refuses it, or the credentials are wrong",
+            StorageKind::Expired => "the credentials have expired",
             StorageKind::Full => "no space is left",
             StorageKind::NotADirectory => "a file stands where a directory should be",
             StorageKind::Unsupported => "this kind of storage can't do it",
             StorageKind::Busy => "the storage asks for fewer requests",
             StorageKind::Failed => "the storage can't be reached or failed",
+            StorageKind::Unknown => {
+                "the storage can't be reached any more; whether the file has arrived is not known"
+            }
         }
     }
 
     fn code(self) -> Code {
         match self {
             StorageKind::NotFound => code(1017, "HY000"),
-            StorageKind::Denied => code(1142, "42000"),
+            StorageKind::Denied | StorageKind::Expired => code(1142, "42000"),
             StorageKind::Full => code(1021, "HY000"),
             StorageKind::Unsupported => code(1235, "42000"),
-            StorageKind::NotADirectory | StorageKind::Busy | StorageKind::Failed => {
-                code(1030, "HY000")
-            }
+            StorageKind::NotADirectory
+            | StorageKind::Busy
+            | StorageKind::Failed
+            | StorageKind::Unknown => code(1030, "HY000"),
         }
     }
 
@@ -1426,8 +1435,12 @@ impl StorageKind {
             StorageKind::Denied => Some(
                 "see the credentials of the stage or its connection; the server's log has more",
             ),
+            StorageKind::Expired => {
+                Some("give the stage or its connection new ones: ALTER STAGE or ALTER CONNECTION")
+            }
             StorageKind::Failed | StorageKind::NotFound => Some("the server's log has more"),
             StorageKind::Busy => Some("try again later"),
+            StorageKind::Unknown => Some("LIST shows whether it is there; PUT it again"),
             StorageKind::Full | StorageKind::NotADirectory | StorageKind::Unsupported => None,
         }
     }

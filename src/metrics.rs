@@ -1,7 +1,7 @@
 //! Counters for `/metrics`, in one place so that their names are.
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
@@ -29,6 +29,14 @@ pub fn install() {
         describe();
         metrics::describe_gauge!("stagewire_connections", "MySQL connections open now");
         metrics::describe_gauge!("stagewire_http_connections", "HTTP connections open now");
+        metrics::describe_counter!(
+            "stagewire_storage_calls_total",
+            "Calls to storages over the network, by operation and outcome, each try by itself"
+        );
+        metrics::describe_histogram!(
+            "stagewire_storage_call_seconds",
+            "Time until the answer of a storage began"
+        );
         metrics::describe_gauge!(
             "stagewire_query_tasks",
             "Tasks that compute queries of files now"
@@ -182,6 +190,37 @@ pub fn http_connections(open: usize) {
 /// The number of tasks that compute queries of files.
 pub fn query_tasks(alive: usize) {
     metrics::gauge!("stagewire_query_tasks").set(gauge(alive));
+}
+
+/// A call to a storage on its way. One that is dropped has been given up: it took too long, or nobody waits any more.
+pub struct StorageCall {
+    operation: &'static str,
+    outcome: &'static str,
+    begun: Instant,
+}
+
+impl StorageCall {
+    /// `operation` such as `read`.
+    pub fn begin(operation: &'static str) -> StorageCall {
+        StorageCall { operation, outcome: "given up", begun: Instant::now() }
+    }
+
+    /// It was answered, or could not be.
+    pub fn end(mut self, outcome: &'static str) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for StorageCall {
+    fn drop(&mut self) {
+        let (operation, outcome) = (self.operation, self.outcome);
+        metrics::counter!(
+            "stagewire_storage_calls_total", "operation" => operation, "outcome" => outcome
+        )
+        .increment(1);
+        metrics::histogram!("stagewire_storage_call_seconds", "operation" => operation)
+            .record(self.begun.elapsed());
+    }
 }
 
 fn gauge(number: usize) -> f64 {

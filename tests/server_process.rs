@@ -473,6 +473,7 @@ fn what_is_wrong_at_the_start_is_said_with_what_to_do() {
         ("root_password = 'hush", "Can't understand"),
         ("[limits]\nmax_conections = 3", "unknown field `max_conections`"),
         ("[limits]\nmax_connections = 'many'", "Can't understand"),
+        ("[limits]\nstorage_timeout_s = 0", "limits.storage_timeout_s is 0"),
         ("[catalog]\nurl = 'fs:///tmp/x/'", "The catalog can't be kept at fs:///tmp/x/"),
         ("[storage]\nurl = 'ftp://x/'", "Can't open the storage"),
         ("secret_key_file = '/nonexistent/key'", "/nonexistent/key"),

@@ -57,7 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("similar", &[]),
     ("sql", &["similar", "stage"]),
-    ("stage", &["similar"]),
+    ("stage", &["metrics", "similar"]),
     (
         "statement",
         &[
@@ -91,6 +91,9 @@ const ALONE: &[(&str, &[&str])] = &[
     ("delta_kernel", &["query"]),
     ("csv", &["query"]),
     ("opendal_http_transport_reqwest", &["stage"]),
+    ("quick_xml", &["stage"]),
+    ("reqsign_aws_v4", &["stage"]),
+    ("reqsign_core", &["stage"]),
     ("reqwest", &["stage"]),
     ("argon2", &["access"]),
     ("aws_lc_rs::rsa", &["exchange"]),

@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +12,7 @@ use std::thread;
 use flate2::read::MultiGzDecoder;
 use support::client::{Client, MAX_PAYLOAD, Options, Parameter, Response, cap, packet};
 use support::http;
+use support::mounts::SmallDisk;
 use support::process::Process;
 use support::s3::Bucket;
 use support::server::{Server, config, until};
@@ -709,34 +710,6 @@ fn a_bucket_that_refuses_takes_nothing() {
         usable(&mut client);
     }
     assert_eq!(world.unfinished(), [""; 0]);
-}
-
-/// A small file system, as long as it lives.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    /// `None`, which is announced, where mounting is not allowed. CI has to allow it.
-    fn mount() -> Option<SmallDisk> {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(dir.path());
-        if mount.output().is_ok_and(|output| output.status.success()) {
-            return Some(SmallDisk(dir));
-        }
-        assert!(std::env::var_os("CI").is_none(), "a tmpfs can't be mounted");
-        eprintln!("skipped: a tmpfs can't be mounted (it needs root)");
-        None
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
-    }
 }
 
 #[test]

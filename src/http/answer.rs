@@ -169,12 +169,14 @@ fn status(error: &Error) -> StatusCode {
         Error::LimitReached { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::QuotaExceeded { .. } => StatusCode::INSUFFICIENT_STORAGE,
         Error::Storage { kind, .. } => match kind {
-            StorageKind::Denied => StatusCode::FORBIDDEN,
+            StorageKind::Denied | StorageKind::Expired => StatusCode::FORBIDDEN,
             StorageKind::Full => StatusCode::INSUFFICIENT_STORAGE,
             StorageKind::NotADirectory => StatusCode::CONFLICT,
             StorageKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
             StorageKind::Unsupported => StatusCode::BAD_REQUEST,
-            StorageKind::NotFound | StorageKind::Failed => StatusCode::BAD_GATEWAY,
+            StorageKind::NotFound | StorageKind::Failed | StorageKind::Unknown => {
+                StatusCode::BAD_GATEWAY
+            }
         },
         Error::IdleTimeout | Error::ReadTimeout => StatusCode::REQUEST_TIMEOUT,
         Error::Shutdown | Error::TooManyConnections | Error::NoTurn { .. } => {

@@ -9,6 +9,7 @@ use futures::stream::TryStreamExt;
 use opendal::{Metadata, Operator};
 
 use crate::error::{Error, Result};
+use crate::stage::calls::Calls;
 use crate::stage::digest::Digests;
 use crate::stage::files::{Entry, Files};
 use crate::stage::guard::Guard;
@@ -40,12 +41,16 @@ pub enum Copied {
 /// Where an operator's root is, so that it can be told whether another one is in the same bucket.
 #[derive(Clone)]
 pub(super) struct Home {
-    scheme: Scheme,
+    pub(super) scheme: Scheme,
     /// All settings but the root, with the credentials in clear.
-    settings: BTreeMap<String, String>,
-    root: String,
+    pub(super) settings: BTreeMap<String, String>,
+    /// What keys begin with: empty or ending in `/`.
+    pub(super) root: String,
     /// The way to it.
-    guard: Option<Guard>,
+    pub(super) guard: Option<Guard>,
+    pub(super) calls: Calls,
+    /// Whose it is, such as `stage 'lake'`.
+    pub(super) label: String,
 }
 
 impl fmt::Debug for Home {
@@ -59,18 +64,20 @@ impl Home {
     /// good: a directory's is seen half-way, and Azure's may still be going on when it is answered.
     pub(super) fn of(
         scheme: Scheme,
-        settings: &BTreeMap<String, String>,
+        mut settings: BTreeMap<String, String>,
         guard: Option<&Guard>,
+        calls: &Calls,
+        label: &str,
     ) -> Option<Home> {
         match scheme {
             Scheme::S3 | Scheme::Gcs | Scheme::Oss | Scheme::Cos | Scheme::Obs => {
-                let mut settings = settings.clone();
                 let root = settings.remove("root").unwrap_or_default();
                 let root = match root.trim_matches('/') {
                     "" => String::new(),
                     root => format!("{root}/"),
                 };
-                Some(Home { scheme, settings, root, guard: guard.cloned() })
+                let (guard, calls) = (guard.cloned(), calls.clone());
+                Some(Home { scheme, settings, root, guard, calls, label: label.to_owned() })
             }
             Scheme::Fs
             | Scheme::Memory
@@ -82,8 +89,9 @@ impl Home {
     }
 
     /// The whole bucket.
-    fn bucket(&self) -> Result<Operator, opendal::Error> {
-        open::remote_of(self.scheme, self.settings.clone(), self.guard.as_ref())
+    pub(super) fn bucket(&self) -> Result<Operator, opendal::Error> {
+        let operator = open::from_settings(self.scheme, self.settings.clone())?;
+        Ok(self.calls.lead(operator, self.guard.as_ref(), &self.label))
     }
 
     /// Whether the storage signs URLs that may be given away: not without a key, and not with one

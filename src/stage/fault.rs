@@ -26,6 +26,17 @@ pub(super) fn storage(
     }
 }
 
+/// A failure after which it can't be told whether what was to be done has been done.
+pub(super) fn unknown(
+    operation: &'static str,
+    stage: &str,
+    path: &str,
+    error: &opendal::Error,
+) -> Error {
+    let (stage, path, detail) = (stage.to_owned(), path.to_owned(), error.to_string());
+    Error::Storage { operation, stage, path, kind: StorageKind::Unknown, detail }
+}
+
 /// A failure of the file system that OpenDAL had no part in.
 pub(super) fn io(operation: &'static str, stage: &str, path: &str, error: &io::Error) -> Error {
     Error::Storage {
@@ -48,10 +59,17 @@ pub(super) fn is_absent_io(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
+/// What S3 and its like call a session token whose time is over. With status 400 or 403, so OpenDAL's kinds don't
+/// tell it.
+const EXPIRED: &str = "ExpiredToken";
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "kinds to come are failures too")]
 fn kind(error: &opendal::Error) -> StorageKind {
     if let Some(kind) = error.source().and_then(|s| s.downcast_ref()).and_then(io_kind) {
         return kind;
+    }
+    if error.to_string().contains(EXPIRED) {
+        return StorageKind::Expired;
     }
     match error.kind() {
         // S3 and its like; for OpenDAL a missing bucket is a wrong setting.

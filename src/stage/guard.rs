@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
-use opendal::{Buffer, HttpBody, HttpRedirect, HttpTransport, HttpTransporter, OperationContext};
+use opendal::{Buffer, HttpBody, HttpRedirect, HttpTransport, HttpTransporter};
 use opendal_http_transport_reqwest::ReqwestTransport;
 use parking_lot::Mutex;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -204,8 +204,8 @@ impl Guard {
     }
 
     /// What operators that go this way are given.
-    pub(super) fn context(&self) -> OperationContext {
-        OperationContext::default().with_http_transport(HttpTransporter::new(self.clone()))
+    pub(super) fn transporter(&self) -> HttpTransporter {
+        HttpTransporter::new(self.clone())
     }
 
     fn check(&self, request: &http::Request<Buffer>) -> Result<(), opendal::Error> {

@@ -18,8 +18,10 @@
 //! | `reach`, `guard` | how far an address is; the way of stages to the network, which leads to none that is not allowed |
 //! | `policy` | what the operator allows stages: directories, URLs, endpoints, credentials |
 //! | `open` | a place into an operator, with or without the server's own credentials |
+//! | `calls` | what every call over the network goes through: time limit, more tries, turns, a count |
 //! | [`files`], `local`, `list`, `writer`, `parts` | look, read, remove; files of this machine; the order of a listing; an upload, in parts |
 //! | `digest`, `attribute`, `marks` | the MD5s and SHA-256s of files: computed; kept in a directory; kept in an object store |
+//! | `unfinished` | what a server that was killed has left in a bucket |
 //! | `copy` | from one place to another: by the storage, or through here |
 //! | `memory` | what files on their way may hold in memory, together |
 //! | `presign`, `link` | URLs that need no password: the storage's, and our own |
@@ -64,6 +66,7 @@
 //! ```
 
 mod attribute;
+mod calls;
 mod catalog;
 pub mod connection;
 mod copy;
@@ -94,6 +97,7 @@ mod register;
 mod revision;
 mod seal;
 mod stages;
+mod unfinished;
 mod writer;
 
 pub use catalog::{Created, IfExists, Listed};

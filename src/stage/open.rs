@@ -14,11 +14,11 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use md5::{Digest, Md5};
-use opendal::layers::{RetryLayer, TimeoutLayer};
 use opendal::{Operator, services};
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
+use crate::stage::calls::Calls;
 use crate::stage::copy::Home;
 use crate::stage::definition::External;
 use crate::stage::fault;
@@ -26,24 +26,11 @@ use crate::stage::guard::Guard;
 use crate::stage::name::UPLOAD_DIR;
 use crate::stage::place::{self, Scheme};
 
-/// One request, or one part of 8 MiB on its way: longer means that nobody answers any more.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Tries after the first. With the delays below they end after some 15 seconds: long enough for a
-/// storage to fail over, short enough for a person to wait.
-const RETRIES: usize = 5;
-const FIRST_DELAY: Duration = Duration::from_millis(200);
-const LONGEST_DELAY: Duration = Duration::from_secs(8);
-
 /// How long the search for a bucket's region may hold up a statement.
 const REGION_TIMEOUT: Duration = Duration::from_secs(5);
 
 const DEFAULT_S3_ENDPOINT: &str = "https://s3.amazonaws.com";
 const DEFAULT_S3_REGION: &str = "us-east-1";
-
-/// An unfinished upload is written to all the time; one that nobody has touched for a day was left
-/// by a server that was killed. Younger ones may be another server's.
-const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Whose credentials a place may be opened with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,13 +93,15 @@ pub(super) async fn open(
     identity: Identity,
     label: &str,
     guard: Option<&Guard>,
+    calls: &Calls,
 ) -> Result<Opened> {
     let mut settings = settings(external, identity)?;
     let failed = |error: opendal::Error| fault::storage("open", label, "", &error);
     let scheme = place::scheme(external);
     let build = |settings: BTreeMap<String, String>| {
-        let home = Home::of(scheme, &settings, guard).map(Arc::new);
-        let operator = remote_of(scheme, settings, guard).map_err(failed)?;
+        let operator = from_settings(scheme, settings.clone()).map_err(failed)?;
+        let operator = calls.lead(operator, guard, label);
+        let home = Home::of(scheme, settings, guard, calls, label).map(Arc::new);
         Ok::<_, Error>(Opened { home, ..Opened::plain(operator) })
     };
     match scheme {
@@ -122,7 +111,7 @@ pub(super) async fn open(
         }
         Scheme::Fs => {
             let root = fs_path(external);
-            open_dir(&root, &root.join(UPLOAD_DIR), label).await
+            open_dir(&root, &root.join(UPLOAD_DIR), label, calls.abandoned_after()).await
         }
         Scheme::S3 => {
             if !settings.contains_key("region") {
@@ -148,11 +137,17 @@ pub(super) async fn open(
 }
 
 /// Opens a directory of this machine. `uploads` is where unfinished files grow; it has to be on
-/// the same file system, because they are renamed into place.
+/// the same file system, because they are renamed into place. One is written to all the time; those that nobody
+/// has touched for `abandoned_after` were left by a server that was killed, and are removed.
 ///
 /// There is no retry here. OpenDAL takes every unknown error of a file system for temporary, and
 /// its writer would append a block again of which a part was written.
-pub(super) async fn open_dir(root: &Path, uploads: &Path, label: &str) -> Result<Opened> {
+pub(super) async fn open_dir(
+    root: &Path,
+    uploads: &Path,
+    label: &str,
+    abandoned_after: Duration,
+) -> Result<Opened> {
     let failed = |error: opendal::Error| fault::storage("open", label, "", &error);
     let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| not_utf8(path));
     let (root_text, uploads_text) = (text(root)?, text(uploads)?);
@@ -163,7 +158,7 @@ pub(super) async fn open_dir(root: &Path, uploads: &Path, label: &str) -> Result
         let mut builder = services::Fs::default().root(&root_text);
         if !read_only {
             builder = builder.atomic_write_dir(&uploads_text);
-            remove_abandoned(&uploads);
+            remove_abandoned(&uploads, abandoned_after);
         }
         let operator = Operator::new(builder)?;
         let root = root.canonicalize().map_err(|error| {
@@ -182,12 +177,12 @@ fn not_utf8(path: &Path) -> Error {
     }
 }
 
-fn remove_abandoned(uploads: &Path) {
+fn remove_abandoned(uploads: &Path, after: Duration) {
     let now = SystemTime::now();
     for entry in std::fs::read_dir(uploads).into_iter().flatten().flatten() {
         let touched = entry.metadata().and_then(|data| data.modified());
         let age = touched.ok().and_then(|touched| now.duration_since(touched).ok());
-        if age.is_some_and(|age| age > ABANDONED_AFTER) {
+        if age.is_some_and(|age| age > after) {
             // Whoever removed it first, it is gone.
             let _gone = std::fs::remove_file(entry.path());
         }
@@ -197,32 +192,6 @@ fn remove_abandoned(uploads: &Path) {
 fn has_encrypted_etags(settings: &BTreeMap<String, String>) -> bool {
     settings.contains_key("server_side_encryption_customer_algorithm")
         || settings.get("server_side_encryption").is_some_and(|kind| kind != "AES256")
-}
-
-/// An operator over the network.
-pub(super) fn remote_of(
-    scheme: Scheme,
-    settings: BTreeMap<String, String>,
-    guard: Option<&Guard>,
-) -> Result<Operator, opendal::Error> {
-    let operator = from_settings(scheme, settings)?;
-    Ok(with_layers(match guard {
-        Some(guard) => operator.with_context(guard.context()),
-        None => operator,
-    }))
-}
-
-/// Each try is timed, so the timeout is inside of the retry.
-fn with_layers(operator: Operator) -> Operator {
-    operator
-        .layer(TimeoutLayer::new().with_timeout(REQUEST_TIMEOUT).with_io_timeout(REQUEST_TIMEOUT))
-        .layer(
-            RetryLayer::new()
-                .with_max_times(RETRIES)
-                .with_min_delay(FIRST_DELAY)
-                .with_max_delay(LONGEST_DELAY)
-                .with_jitter(),
-        )
 }
 
 /// One store a name, for as long as the process lives.
@@ -252,7 +221,7 @@ async fn region_of(bucket: &str) -> String {
     }
 }
 
-fn from_settings(
+pub(super) fn from_settings(
     scheme: Scheme,
     settings: BTreeMap<String, String>,
 ) -> Result<Operator, opendal::Error> {
@@ -606,13 +575,16 @@ mod tests {
     #[tokio::test]
     async fn memory_is_one_store_a_name() {
         let (a, b) = (stage("memory://one/", &[]), stage("memory://one/sub/", &[]));
-        let first = open(&a, Identity::Own, "a", None).await.expect("opened");
+        let calls = Calls::of(&config::Limits::default());
+        let open = async |place, label| {
+            open(place, Identity::Own, label, None, &calls).await.expect("opened")
+        };
+        let first = open(&a, "a").await;
         first.operator.write("sub/x", "1").await.expect("written");
-        let second = open(&b, Identity::Own, "b", None).await.expect("opened");
+        let second = open(&b, "b").await;
         assert_eq!(second.base, "sub/");
         assert!(second.operator.exists("sub/x").await.expect("asked"));
-        let other =
-            open(&stage("memory://two/", &[]), Identity::Own, "c", None).await.expect("opened");
+        let other = open(&stage("memory://two/", &[]), "c").await;
         assert!(!other.operator.exists("sub/x").await.expect("asked"));
     }
 }

@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::stage::calls::Calls;
 use crate::stage::definition::External;
 use crate::stage::guard::{ENDPOINTS, Guard, Rules};
 use crate::stage::open::{self, Identity, Opened, fs_path, resolve, settings};
@@ -144,15 +145,20 @@ impl Policy {
 
     /// Opens a stage's place. The operator has vouched for those that go in the server's own name;
     /// its credentials may have to be asked from the host's metadata service.
-    pub(super) async fn open(&self, external: &External, label: &str) -> Result<Opened> {
+    pub(super) async fn open(
+        &self,
+        external: &External,
+        label: &str,
+        calls: &Calls,
+    ) -> Result<Opened> {
         self.check(external)?;
         let identity = self.identity(external);
         match identity {
-            Identity::Server => open::open(external, identity, label, None).await,
+            Identity::Server => open::open(external, identity, label, None, calls).await,
             Identity::Own => {
                 self.look_up(external).await?;
                 let guard = Guard::of(&self.rules)?;
-                open::open(external, identity, label, Some(&guard)).await
+                open::open(external, identity, label, Some(&guard), calls).await
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use opendal::Operator;
 use parking_lot::Mutex;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
+use crate::stage::calls::Calls;
 use crate::stage::catalog::{Catalog, Created, IfExists, Listed};
 use crate::stage::connection::{Connection, Connections};
 use crate::stage::definition::{Definition, External, Place};
@@ -32,10 +34,15 @@ use crate::stage::policy::Policy;
 use crate::stage::probe;
 use crate::stage::register::{CONNECTIONS, Register};
 use crate::stage::seal::Seal;
+use crate::stage::unfinished;
 
 /// Operators kept open. Each has its own connections; a server with more stages in use than that
 /// opens some of them anew.
 const MAX_OPEN: usize = 1024;
+
+/// Between two searches for uploads that were left: those cost money, and harm nobody.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Catalog, storage and open stages; one for all connections.
 pub struct Stages {
@@ -43,6 +50,7 @@ pub struct Stages {
     connections: Connections,
     storage: Opened,
     policy: Policy,
+    calls: Calls,
     signer: Signer,
     uploads: Arc<Uploads>,
     pub(super) meters: Meters,
@@ -76,15 +84,19 @@ impl Stages {
                 seal.fingerprint()
             );
         }
+        let calls = Calls::of(&config.limits);
         let store = match &config.catalog {
-            Some(place) => shared_catalog(place).await?,
-            None => own_catalog(&layout).await?,
+            Some(place) => shared_catalog(place, &calls).await?,
+            None => own_catalog(&layout, calls.abandoned_after()).await?,
         };
         let storage = match &config.storage {
-            Some(place) => own_place(place, "storage").await?,
-            None => open::open_dir(&layout.files, &layout.unfinished.join("files"), "the storage")
-                .await
-                .map_err(|error| not_started("the storage", &error))?,
+            Some(place) => own_place(place, "storage", &calls).await?,
+            None => {
+                let (dir, uploads) = (&layout.files, layout.unfinished.join("files"));
+                open::open_dir(dir, &uploads, "the storage", calls.abandoned_after())
+                    .await
+                    .map_err(|error| not_started("the storage", &error))?
+            }
         };
         let signer = Signer::new(seal.signing_key());
         let catalog =
@@ -93,15 +105,11 @@ impl Stages {
             Policy::of(&config.external, &config.data_dir, config.allows_private_endpoints());
         let connections = Connections::new(catalog.register(CONNECTIONS).await?);
         let uploads = Uploads { memory: Memory::of(&config.limits), ..Uploads::default() };
-        Ok(Arc::new(Stages::new(
-            catalog,
-            connections,
-            storage,
-            policy,
-            signer,
-            uploads,
-            Some(lock),
-        )))
+        let stages =
+            Stages::new(catalog, connections, storage, policy, calls, signer, uploads, Some(lock));
+        let stages = Arc::new(stages);
+        stages.begin_to_collect();
+        Ok(stages)
     }
 
     /// For tests: over operators of their own. The catalog's has to have create-if-absent.
@@ -118,10 +126,13 @@ impl Stages {
         let signer = Signer::new(seal.signing_key());
         let catalog = Catalog::open(store, seal).await?;
         let storage = Opened::plain(storage);
+        let calls = Calls::of(&config::Limits::default());
         let policy = Policy::of(external, Path::new("/nonexistent"), true);
         let connections = Connections::new(catalog.register(CONNECTIONS).await?);
         let uploads = Uploads::default();
-        Ok(Arc::new(Stages::new(catalog, connections, storage, policy, signer, uploads, None)))
+        let stages =
+            Stages::new(catalog, connections, storage, policy, calls, signer, uploads, None);
+        Ok(Arc::new(stages))
     }
 
     fn new(
@@ -129,6 +140,7 @@ impl Stages {
         connections: Connections,
         storage: Opened,
         policy: Policy,
+        calls: Calls,
         signer: Signer,
         uploads: Uploads,
         lock: Option<DirLock>,
@@ -138,12 +150,30 @@ impl Stages {
             connections,
             storage,
             policy,
+            calls,
             signer,
             uploads: Arc::new(uploads),
             meters: Meters::default(),
             open: Mutex::default(),
             _lock: lock,
         }
+    }
+
+    /// Begins to remove, now and then as long as the stages are open, what servers that were killed have left on the
+    /// storage. In a directory, which has one server, there is nothing left by now.
+    fn begin_to_collect(self: &Arc<Stages>) {
+        let Some(home) = self.storage.home.clone() else { return };
+        let (open, older) = (Arc::downgrade(self), self.calls.abandoned_after());
+        tokio::spawn(async move {
+            while open.strong_count() > 0 {
+                match unfinished::collect(&home, older).await {
+                    Ok(0) => {}
+                    Ok(uploads) => tracing::info!(uploads, "unfinished uploads were removed"),
+                    Err(error) => tracing::warn!("unfinished uploads may stay: {error}"),
+                }
+                tokio::time::sleep(older.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).await;
+            }
+        });
     }
 
     /// A document of a room above, which is kept where the stages are: [`crate::stage::PEOPLE`],
@@ -270,7 +300,7 @@ impl Stages {
         }
         let files = match &external {
             Some(external) => {
-                let opened = self.policy.open(external, &label).await?;
+                let opened = self.policy.open(external, &label, &self.calls).await?;
                 Arc::new(Files::new(opened, "", label, Arc::clone(&self.uploads)))
             }
             None => {
@@ -493,8 +523,9 @@ impl Layout {
     }
 }
 
-async fn own_catalog(layout: &Layout) -> Result<Store> {
-    let opened = open::open_dir(&layout.catalog, &layout.unfinished.join("catalog"), "the catalog")
+async fn own_catalog(layout: &Layout, abandoned_after: Duration) -> Result<Store> {
+    let uploads = layout.unfinished.join("catalog");
+    let opened = open::open_dir(&layout.catalog, &uploads, "the catalog", abandoned_after)
         .await
         .map_err(|error| not_started("the catalog", &error))?;
     if opened.read_only {
@@ -504,8 +535,8 @@ async fn own_catalog(layout: &Layout) -> Result<Store> {
 }
 
 /// A catalog that other servers may use as well: the storage has to decide races.
-async fn shared_catalog(place: &config::Place) -> Result<Store> {
-    let (external, opened) = open_place(place, "catalog").await?;
+async fn shared_catalog(place: &config::Place, calls: &Calls) -> Result<Store> {
+    let (external, opened) = open_place(place, "catalog", calls).await?;
     match place::scheme(&external) {
         Scheme::S3 | Scheme::Gcs | Scheme::Azblob | Scheme::Oss | Scheme::Cos | Scheme::Memory => {}
         Scheme::Fs | Scheme::Obs | Scheme::Webhdfs | Scheme::Webdav | Scheme::Http => {
@@ -528,11 +559,15 @@ async fn shared_catalog(place: &config::Place) -> Result<Store> {
     Ok(Store { operator: opened.operator, owned: None })
 }
 
-async fn own_place(place: &config::Place, setting: &str) -> Result<Opened> {
-    Ok(open_place(place, setting).await?.1)
+async fn own_place(place: &config::Place, setting: &str, calls: &Calls) -> Result<Opened> {
+    Ok(open_place(place, setting, calls).await?.1)
 }
 
-async fn open_place(place: &config::Place, setting: &str) -> Result<(External, Opened)> {
+async fn open_place(
+    place: &config::Place,
+    setting: &str,
+    calls: &Calls,
+) -> Result<(External, Opened)> {
     let options: Vec<_> = place
         .options
         .iter()
@@ -541,7 +576,7 @@ async fn open_place(place: &config::Place, setting: &str) -> Result<(External, O
     let label = format!("the {setting}");
     let opened = async {
         let external = place::external(&place.url, &options)?;
-        let opened = open::open(&external, Identity::Server, &label, None).await?;
+        let opened = open::open(&external, Identity::Server, &label, None, calls).await?;
         Ok((external, opened))
     };
     opened.await.map_err(|error| not_started(&label, &error))

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use opendal::{Metadata, Writer};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::stage::digest::{Digester, Digests};
@@ -191,6 +192,8 @@ struct Upload {
     made: Vec<PathBuf>,
     /// What it may hold.
     memory: Held,
+    /// What the object says of whose it is; see [`Upload::arrived`].
+    id: Uuid,
 }
 
 /// How a storage takes files.
@@ -216,12 +219,16 @@ enum Sink {
 /// Under which name an object knows its own SHA-256, where it went there by one request.
 pub(super) const SHA256_KEY: &str = "sha256";
 
+/// Under which name an object knows the upload that it came by.
+const UPLOAD_KEY: &str = "upload";
+
 impl Sink {
     async fn write(
         &mut self,
         files: &Files,
         path: &str,
         overwrite: bool,
+        id: Uuid,
         block: Bytes,
     ) -> Result<(), opendal::Error> {
         match self {
@@ -232,7 +239,7 @@ impl Sink {
                     if writer.is_none() {
                         let options = opendal::options::WriteOptions {
                             concurrent: collected.in_flight(),
-                            ..options(files, overwrite)
+                            ..options(files, overwrite, id)
                         };
                         let key = files.key(path);
                         let opened = files.operator.writer_options(&key, options).await?;
@@ -253,12 +260,19 @@ impl Sink {
 }
 
 /// How an object is written: not over another one, if the storage can see to that.
-fn options(files: &Files, overwrite: bool) -> opendal::options::WriteOptions {
-    let conditional = files.operator.info().capability().write_with_if_not_exists;
+fn options(files: &Files, overwrite: bool, id: Uuid) -> opendal::options::WriteOptions {
+    let capability = files.operator.info().capability();
+    let signed = files.local.is_none() && capability.write_with_user_metadata;
     opendal::options::WriteOptions {
-        if_not_exists: !overwrite && conditional,
+        if_not_exists: !overwrite && capability.write_with_if_not_exists,
+        user_metadata: signed.then(|| [(UPLOAD_KEY.to_owned(), id.to_string())].into()),
         ..opendal::options::WriteOptions::default()
     }
+}
+
+/// Whether the storage would say the same to everything that it is asked.
+fn is_refusal(error: &opendal::Error) -> bool {
+    matches!(error.kind(), opendal::ErrorKind::PermissionDenied | opendal::ErrorKind::ConfigInvalid)
 }
 
 impl Upload {
@@ -270,12 +284,13 @@ impl Upload {
         memory: Held,
     ) -> Result<Upload> {
         files.check_present(&path)?;
+        let id = Uuid::new_v4();
         let sink = match files.kind_of_sink() {
             KindOfSink::Stream => {
                 // On a file system the condition is only a look beforehand; see `commit`.
                 let options = opendal::options::WriteOptions {
                     chunk: files.local.as_ref().map(|_| LOCAL_BLOCK_BYTES),
-                    ..options(&files, overwrite || files.local.is_some())
+                    ..options(&files, overwrite || files.local.is_some(), id)
                 };
                 let opened = files.operator.writer_options(&files.key(&path), options).await;
                 Sink::Stream(Box::new(opened.map_err(|error| files.fault("write", &path, &error))?))
@@ -298,7 +313,18 @@ impl Upload {
             None => Vec::new(),
         };
         let (digester, reservation) = (Digester::default(), None);
-        Ok(Upload { files, path, overwrite, size: 0, digester, sink, reservation, made, memory })
+        Ok(Upload {
+            files,
+            path,
+            overwrite,
+            size: 0,
+            digester,
+            sink,
+            reservation,
+            made,
+            memory,
+            id,
+        })
     }
 
     async fn run(mut self, mut steps: mpsc::Receiver<Step>) -> Result<Committed> {
@@ -328,11 +354,11 @@ impl Upload {
                 hint: Some("its storage takes a file in one piece only".to_owned()),
             });
         }
-        let (files, path, overwrite) = (&self.files, &self.path, self.overwrite);
+        let (files, path, overwrite, id) = (&self.files, &self.path, self.overwrite, self.id);
         let sink = &mut self.sink;
         // The digests of this block are computed while it is written.
         let (written, digested) = tokio::join!(
-            sink.write(files, path, overwrite, block.clone()),
+            sink.write(files, path, overwrite, id, block.clone()),
             self.digester.push(block)
         );
         written.map_err(|error| self.files.fault("write", &self.path, &error))?;
@@ -369,7 +395,10 @@ impl Upload {
             closed
         } else {
             files.check_present(&self.path)?;
-            self.close(&key, &digests).await
+            match self.close(&key, &digests).await {
+                Err(error) if !is_refusal(&error) => self.arrived(&key, error).await?,
+                closed => closed,
+            }
         };
         match closed {
             Ok(metadata) => {
@@ -408,6 +437,25 @@ impl Upload {
         }
     }
 
+    /// The object, if it has come by this very upload; else the failure. The answer that said so may have been lost,
+    /// and the storage refuses what comes twice: there is an object of this name by then, and no unfinished one.
+    async fn arrived(
+        &self,
+        key: &str,
+        failure: opendal::Error,
+    ) -> Result<Result<Metadata, opendal::Error>> {
+        let own = self.id.to_string();
+        match self.files.operator.stat(key).await {
+            Ok(found) if found.user_metadata().and_then(|of| of.get(UPLOAD_KEY)) == Some(&own) => {
+                Ok(Ok(found))
+            }
+            Err(error) if !fault::is_absent(&error) => {
+                Err(fault::unknown("write", &self.files.label, &self.path, &failure))
+            }
+            Ok(_) | Err(_) => Ok(Err(failure)),
+        }
+    }
+
     async fn close(&mut self, key: &str, digests: &Digests) -> Result<Metadata, opendal::Error> {
         match &mut self.sink {
             Sink::Stream(writer) => writer.close().await,
@@ -416,10 +464,9 @@ impl Upload {
                 writer.close().await
             }
             Sink::Parts { writer: None, collected } => {
-                let mut options = options(&self.files, self.overwrite);
-                if self.files.operator.info().capability().write_with_user_metadata {
-                    let sha256 = (SHA256_KEY.to_owned(), digest::hex(&digests.sha256));
-                    options.user_metadata = Some([sha256].into());
+                let mut options = options(&self.files, self.overwrite, self.id);
+                if let Some(own) = &mut options.user_metadata {
+                    own.insert(SHA256_KEY.to_owned(), digest::hex(&digests.sha256));
                 }
                 self.files.operator.write_options(key, collected.rest(), options).await
             }

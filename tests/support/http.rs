@@ -40,6 +40,21 @@ pub fn get(addr: SocketAddr, host: &str, path: &str, headers: &[(&str, &str)]) -
     read_answer(stream)
 }
 
+/// The body of what is there.
+pub fn download(addr: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let mut stream = TcpStream::connect(addr).expect("a connection");
+    stream.write_all(format!("{head}\r\n").as_bytes()).expect("the head is sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+    let end = answer.windows(4).position(|end| end == b"\r\n\r\n").expect("a head");
+    answer.split_off(end + 4)
+}
+
 /// Reads what comes until the end.
 pub fn read_answer(mut stream: TcpStream) -> Answer {
     let mut raw = Vec::new();

@@ -6,8 +6,10 @@
 pub mod client;
 pub mod http;
 pub mod line;
+pub mod mounts;
 pub mod one_history;
 pub mod process;
+pub mod proxy;
 pub mod s3;
 pub mod server;
 pub mod world;
