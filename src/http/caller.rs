@@ -151,6 +151,9 @@ pub(super) async fn in_time<T, E>(
         Ok(Err(error)) => {
             Err(Error::BadRequest { why: format!("The body is broken: {}", say(&error)) })
         }
-        Err(_) => Err(Error::BadRequest { why: "The body stopped coming".to_owned() }),
+        Err(_) => {
+            metrics::timed_out("http", "net");
+            Err(Error::BadRequest { why: "The body stopped coming".to_owned() })
+        }
     }
 }

@@ -22,6 +22,9 @@ const EQUAL_PARTS: u64 = 5000;
 /// Then each so many parts are larger by the first one's size.
 const GROWS_AFTER: u64 = 500;
 
+/// The part that is collected, and the one that OpenDAL keeps until it knows whether it is the last.
+const NOT_IN_FLIGHT: u64 = 2;
+
 /// How a file is cut, and how many parts travel at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parts {
@@ -52,15 +55,14 @@ impl Parts {
         Parts { bytes, in_flight: in_flight.clamp(1, MAX_IN_FLIGHT_BYTES / bytes) }
     }
 
-    /// What they may take of memory, with the part that is collected: for as many in flight as are wanted, and for fewer,
-    /// down to one.
+    /// What they may take of memory: for as many in flight as are wanted, and for fewer, down to one.
     pub(super) fn needs(self) -> impl Iterator<Item = u64> {
-        (1..=self.in_flight).rev().map(move |in_flight| (in_flight + 1) * self.bytes)
+        (1..=self.in_flight).rev().map(move |in_flight| (in_flight + NOT_IN_FLIGHT) * self.bytes)
     }
 
     /// As many of them in flight as so much memory allows.
     pub(super) fn within(self, memory: u64) -> Parts {
-        let fit = (memory / self.bytes).saturating_sub(1);
+        let fit = (memory / self.bytes).saturating_sub(NOT_IN_FLIGHT);
         Parts { in_flight: self.in_flight.min(fit).max(1), ..self }
     }
 
@@ -136,6 +138,16 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1024 * 1024;
+
+    #[test]
+    fn less_memory_is_fewer_parts_in_flight() {
+        let parts = Parts::of(4);
+        let needs: Vec<u64> = parts.needs().map(|bytes| bytes / MIB).collect();
+        assert_eq!(needs, [48, 40, 32, 24]);
+        for (bytes, in_flight) in [(100, 4), (48, 4), (47, 3), (32, 2), (24, 1), (1, 1)] {
+            assert_eq!(parts.within(bytes * MIB), Parts::of(in_flight), "{bytes}");
+        }
+    }
 
     #[test]
     fn ten_thousand_parts_hold_a_large_file() {
