@@ -1,7 +1,7 @@
 //! `kill -9` in the middle of uploads: what was acknowledged is there, nothing half-written is seen, and what the
 //! server has left behind is collected by the next one.
 //!
-//! `STAGEWIRE_TEST_KILLS=500` kills so often on each kind of storage (default 15); `STAGEWIRE_TEST_SEED` repeats the moments.
+//! `STAGEWIRE_TEST_KILLS=500` kills so often on each kind of storage (default 10); `STAGEWIRE_TEST_SEED` repeats the moments.
 
 mod support;
 
@@ -33,7 +33,7 @@ const STEPS: u64 = 120;
 
 fn kills() -> usize {
     let named = std::env::var("STAGEWIRE_TEST_KILLS").ok();
-    named.map_or(15, |number| number.parse().expect("a number"))
+    named.map_or(10, |number| number.parse().expect("a number"))
 }
 
 /// What a client knows of a file.
