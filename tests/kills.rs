@@ -1,16 +1,17 @@
 //! `kill -9` in the middle of uploads: what was acknowledged is there, nothing half-written is seen, and what the
 //! server has left behind is collected by the next one.
 //!
-//! `STAGEWIRE_TEST_KILLS=500` kills so often on each kind of storage (default 15); `STAGEWIRE_TEST_SEED` repeats the moments.
+//! `STAGEWIRE_TEST_KILLS=500` kills so often on each kind of storage (default 10); `STAGEWIRE_TEST_SEED` repeats the moments.
 
 mod support;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Mutex, Once};
 use std::thread;
 
 use support::client::{Client, Response};
@@ -32,7 +33,7 @@ const STEPS: u64 = 120;
 
 fn kills() -> usize {
     let named = std::env::var("STAGEWIRE_TEST_KILLS").ok();
-    named.map_or(15, |number| number.parse().expect("a number"))
+    named.map_or(10, |number| number.parse().expect("a number"))
 }
 
 /// What a client knows of a file.
@@ -62,9 +63,26 @@ fn name(number: usize) -> String {
     format!("f{number:06}")
 }
 
-/// What comes of it, unless the server is gone: the client panics then.
+thread_local! {
+    /// Whether a panic of this thread is no failure.
+    static MAY_PANIC: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What comes of it, unless the server is gone: the client panics then, which is not to fill the output.
 fn unless_gone<T>(what: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(what)).ok()
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !MAY_PANIC.get() {
+                print(panic);
+            }
+        }));
+    });
+    MAY_PANIC.set(true);
+    let done = catch_unwind(AssertUnwindSafe(what)).ok();
+    MAY_PANIC.set(false);
+    done
 }
 
 /// Stores one file after the other until the server is gone.
