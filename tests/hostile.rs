@@ -106,9 +106,10 @@ fn who_never_logs_in_costs_little() {
 
 #[test]
 fn who_is_idle_costs_little() {
-    const IDLE: usize = 300;
+    // Of few, what allocators keep for themselves would be most.
+    const IDLE: usize = 1000;
     let dir = directory();
-    let server = server(dir.path(), "");
+    let server = server(dir.path(), "max_connections = 1100\n");
     let mut client = Client::connect(server.addr);
     ping(&mut client);
     let before = server.rss_kib();
@@ -120,7 +121,7 @@ fn who_is_idle_costs_little() {
     idle.iter_mut().for_each(ping);
     let each = (server.rss_kib() - before) * 1024 / u64::try_from(IDLE).expect("a number");
     eprintln!("{IDLE} idle connections: {each} bytes each");
-    assert!(each < 60_000, "{each} bytes");
+    assert!(each < 50_000, "{each} bytes");
 }
 
 #[test]
