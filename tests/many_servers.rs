@@ -263,7 +263,7 @@ fn what_clients_of_many_servers_are_told_is_one_history() {
     let calls = std::mem::take(&mut *race.calls.lock().expect("no panic"));
     let all: usize = calls.values().map(Vec::len).sum();
     let lost = calls.values().flatten().filter(|call| call.to.is_none()).count();
-    println!("{all} calls of {clients} clients by {count} servers, {lost} lost with their server");
+    eprintln!("{all} calls of {clients} clients by {count} servers, {lost} lost with their server");
     let mut clients: Vec<_> = (0..servers.running.len()).map(|at| servers.client(at)).collect();
     for (stage, mut calls) in calls {
         let ends = one_history::check(None, &mut calls, after);

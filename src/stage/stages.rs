@@ -105,9 +105,8 @@ impl Stages {
             Policy::of(&config.external, &config.data_dir, config.allows_private_endpoints());
         let connections = Connections::new(catalog.register(CONNECTIONS).await?);
         let uploads = Uploads { memory: Memory::of(&config.limits), ..Uploads::default() };
-        let stages =
-            Stages::new(catalog, connections, storage, policy, calls, signer, uploads, Some(lock));
-        let stages = Arc::new(stages);
+        let stages = Stages::new(catalog, connections, storage, policy, calls, signer, uploads);
+        let stages = Arc::new(Stages { _lock: Some(lock), ..stages });
         stages.begin_to_collect();
         Ok(stages)
     }
@@ -130,8 +129,7 @@ impl Stages {
         let policy = Policy::of(external, Path::new("/nonexistent"), true);
         let connections = Connections::new(catalog.register(CONNECTIONS).await?);
         let uploads = Uploads::default();
-        let stages =
-            Stages::new(catalog, connections, storage, policy, calls, signer, uploads, None);
+        let stages = Stages::new(catalog, connections, storage, policy, calls, signer, uploads);
         Ok(Arc::new(stages))
     }
 
@@ -143,7 +141,6 @@ impl Stages {
         calls: Calls,
         signer: Signer,
         uploads: Uploads,
-        lock: Option<DirLock>,
     ) -> Stages {
         Stages {
             catalog,
@@ -155,7 +152,7 @@ impl Stages {
             uploads: Arc::new(uploads),
             meters: Meters::default(),
             open: Mutex::default(),
-            _lock: lock,
+            _lock: None,
         }
     }
 
