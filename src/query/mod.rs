@@ -43,6 +43,7 @@ mod engine;
 mod fault;
 #[cfg(feature = "query")]
 mod flag;
+#[cfg(feature = "query")]
 mod format;
 #[cfg(feature = "query")]
 mod functions;
@@ -56,6 +57,7 @@ mod lines;
 mod named;
 #[cfg(feature = "query")]
 mod outbox;
+#[cfg(feature = "query")]
 mod outer;
 #[cfg(feature = "query")]
 mod prune;
@@ -63,6 +65,7 @@ mod prune;
 mod rewrite;
 #[cfg(feature = "query")]
 mod rollup;
+#[cfg(feature = "query")]
 mod row;
 #[cfg(feature = "query")]
 mod seen;
