@@ -107,7 +107,7 @@ def put_to_s3(given, ours, file):
     medians = turns(given.runs, {
         "stagewire": lambda: ours.client(text),
         "s5cmd cp": lambda: seconds(["s5cmd", *to, "cp", file, f"{url}/s5cmd"], env=env),
-        "rclone copyto": lambda: seconds(["rclone", "copyto", file, f"{remote}/rclone"], env=env),
+        "rclone copyto": lambda: seconds(["rclone", "copyto", "--ignore-times", file, f"{remote}/rclone"], env=env),
         "aws s3 cp": lambda: seconds(["aws", *to, "s3", "cp", "--quiet", file, f"{url}/aws"], env=env),
     })  # fmt: skip
     title = f"PUT of {given.megabytes} MiB to S3, mariadb client"
