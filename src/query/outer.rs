@@ -9,7 +9,7 @@ use sqlparser::ast::{
     TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 
-/// What the new names end with; no alias that can be written without quotes does.
+/// What the new names end with, which nobody has a reason to write.
 const OUTER: &str = "$outer";
 
 /// Renames the outer tables of a query whose names are in lower case; `columns` are those of all its tables.
