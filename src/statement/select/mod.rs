@@ -77,7 +77,11 @@ impl Select {
     async fn wrong(&self, session: &Session, error: Error) -> Error {
         let Ok(world) = World::without_files(session, &self.query).await else { return error };
         match run(&self.query, session, Some(&world), None) {
-            Err(missing @ Error::UnknownTable { .. }) => missing,
+            Err(
+                missing @ (Error::UnknownTable { .. }
+                | Error::UnknownView { .. }
+                | Error::UnknownDatabase { .. }),
+            ) => missing,
             Ok(_) | Err(_) => error,
         }
     }
