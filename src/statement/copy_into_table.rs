@@ -321,7 +321,10 @@ impl CopyIntoTable {
     /// What it answers.
     pub async fn columns(&self, session: &Session) -> Result<Vec<Column>> {
         match self.mode {
-            Mode::Rows(_) => Select::of_all(&self.table.to_string())?.known_columns(session).await,
+            Mode::Rows(_) => {
+                kept::find(session, &self.table, StagePrivilege::Write).await?;
+                Select::of_all(&self.table.to_string())?.known_columns(session).await
+            }
             Mode::Load | Mode::Errors => Ok(columns(self.mode)),
         }
     }
