@@ -1,11 +1,15 @@
 //! The digests of a file on its way, as `md5sum` and `sha256sum` give them.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use md5::{Digest, Md5};
+use parking_lot::Mutex;
 use sha2::Sha256;
-use tokio::task::JoinHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Result};
 
@@ -23,70 +27,116 @@ pub(super) struct Digests {
     pub(super) sha256: Sha256Bytes,
 }
 
-/// Small blocks are collected up to this before a thread is given them: below it the change of the
-/// thread would cost more than the digests.
-const BATCH_BYTES: usize = 256 * 1024;
+/// Small blocks are collected up to this before a thread is woken for them. A file that is no larger is digested at
+/// once: that takes 0.1 ms.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// What may wait for a digest: so much that its thread is never without work while the next blocks come, for waking
+/// it takes as long as the MD5 of some 64 KiB.
+const WAITING_BYTES: usize = 1024 * 1024;
 
 /// Computes the digests of what it is given on threads for blocking work, one for each, while the
-/// caller writes the same block: neither is ahead of the other by more than a batch.
+/// caller writes the same blocks.
 #[derive(Default)]
 pub(super) struct Digester {
-    waiting: Vec<Bytes>,
-    waiting_bytes: usize,
+    batch: BytesMut,
     md5: Running<Md5>,
     sha256: Running<Sha256>,
 }
 
 impl Digester {
-    /// Takes the next block.
+    /// Takes the next block. Waits while too much of what came before is not digested.
     pub(super) async fn push(&mut self, block: Bytes) -> Result<()> {
-        self.waiting_bytes += block.len();
-        self.waiting.push(block);
-        if self.waiting_bytes >= BATCH_BYTES { self.start().await } else { Ok(()) }
+        if self.batch.len() + block.len() < BATCH_BYTES {
+            self.batch.extend_from_slice(&block);
+            return Ok(());
+        }
+        if !self.batch.is_empty() {
+            let batch = std::mem::take(&mut self.batch).freeze();
+            self.hand_on(batch).await?;
+        }
+        self.hand_on(block).await
+    }
+
+    async fn hand_on(&self, block: Bytes) -> Result<()> {
+        self.md5.push(block.clone()).await?;
+        self.sha256.push(block).await
     }
 
     /// The digests of everything.
-    pub(super) async fn finish(mut self) -> Result<Digests> {
-        self.start().await?;
-        let (md5, sha256) = (self.md5.last().await?, self.sha256.last().await?);
+    pub(super) async fn finish(self) -> Result<Digests> {
+        let (mut md5, mut sha256) = (self.md5.finish().await?, self.sha256.finish().await?);
+        md5.update(&self.batch);
+        sha256.update(&self.batch);
         Ok(Digests { md5: md5.finalize().into(), sha256: sha256.finalize().into() })
-    }
-
-    async fn start(&mut self) -> Result<()> {
-        let blocks = std::mem::take(&mut self.waiting);
-        self.waiting_bytes = 0;
-        self.md5.start(blocks.clone()).await?;
-        self.sha256.start(blocks).await
     }
 }
 
-/// One digest, and the thread that computes it.
-struct Running<D>(Option<JoinHandle<D>>);
+/// One digest. A thread computes it as long as there are blocks, and is free for others when there are none.
+struct Running<D> {
+    queue: Arc<Mutex<Queue<D>>>,
+    /// A permit for each byte that may wait.
+    room: Arc<Semaphore>,
+}
 
-impl<D> Default for Running<D> {
+struct Queue<D> {
+    /// With the permits of its bytes.
+    blocks: VecDeque<(Bytes, OwnedSemaphorePermit)>,
+    /// `None` while a thread has it.
+    digest: Option<D>,
+}
+
+impl<D: Digest> Default for Running<D> {
     fn default() -> Running<D> {
-        Running(None)
+        let queue = Queue { blocks: VecDeque::new(), digest: Some(D::new()) };
+        Running {
+            queue: Arc::new(Mutex::new(queue)),
+            room: Arc::new(Semaphore::new(WAITING_BYTES)),
+        }
     }
 }
 
 impl<D: Digest + Send + 'static> Running<D> {
-    async fn start(&mut self, blocks: Vec<Bytes>) -> Result<()> {
-        let mut digest = self.last().await?;
-        self.0 = Some(tokio::task::spawn_blocking(move || {
-            blocks.iter().for_each(|block| digest.update(block));
-            digest
-        }));
+    async fn push(&self, block: Bytes) -> Result<()> {
+        let bytes = block.len().min(WAITING_BYTES);
+        let permit = self.room(bytes).await?;
+        let mut queue = self.queue.lock();
+        queue.blocks.push_back((block, permit));
+        if let Some(digest) = queue.digest.take() {
+            let queue = Arc::clone(&self.queue);
+            tokio::task::spawn_blocking(move || compute(&queue, digest));
+        }
         Ok(())
     }
 
-    async fn last(&mut self) -> Result<D> {
-        match self.0.take() {
-            Some(running) => {
-                running.await.map_err(|error| Error::Internal { what: error.to_string() })
-            }
-            None => Ok(D::new()),
-        }
+    async fn finish(self) -> Result<D> {
+        let _all = self.room(WAITING_BYTES).await?;
+        let digest = self.queue.lock().digest.take();
+        digest.ok_or_else(|| Error::Internal { what: "a digest is still computed".to_owned() })
     }
+
+    async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
+        room.map_err(|error| Error::Internal { what: error.to_string() })
+    }
+}
+
+/// Goes on until no block is left.
+fn compute<D: Digest>(queue: &Mutex<Queue<D>>, mut digest: D) {
+    let mut done = None;
+    loop {
+        let mut waiting = queue.lock();
+        let Some((block, permit)) = waiting.blocks.pop_front() else {
+            waiting.digest = Some(digest);
+            break;
+        };
+        drop(waiting);
+        digest.update(&block);
+        drop(done.replace(permit));
+    }
+    // The last bytes make room once the digest is back: who waits for all of it takes it then.
+    drop(done);
 }
 
 /// Bytes as hexadecimal digits.
