@@ -1,9 +1,11 @@
 //! Counters for `/metrics`, in one place so that their names are.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use parking_lot::RwLock;
 
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -67,12 +69,44 @@ pub fn render() -> String {
     handle.render()
 }
 
+/// Counters by the kind of a statement. To look them up by name each time costs more than a `SELECT 1` is worth.
+type ByKind<T> = RwLock<BTreeMap<&'static str, T>>;
+
+fn of_kind<T: Clone>(all: &ByKind<T>, kind: &'static str, new: impl FnOnce() -> T) -> T {
+    if let Some(known) = all.read().get(kind) {
+        return known.clone();
+    }
+    let new = new();
+    // Before the recorder is there, nobody's are made.
+    if HANDLE.get().is_some() {
+        all.write().insert(kind, new.clone());
+    }
+    new
+}
+
+/// What is counted of each statement.
+#[derive(Clone)]
+struct Statements {
+    done: metrics::Counter,
+    failed: metrics::Counter,
+    seconds: metrics::Histogram,
+}
+
+impl Statements {
+    fn of(kind: &'static str) -> Statements {
+        let count = |outcome: &'static str| metrics::counter!("stagewire_statements_total", "kind" => kind, "outcome" => outcome);
+        let seconds = metrics::histogram!("stagewire_statement_seconds", "kind" => kind);
+        Statements { done: count("ok"), failed: count("error"), seconds }
+    }
+}
+
 /// A statement has been answered, or its rows begin.
 pub fn statement(kind: &'static str, ok: bool, elapsed: Duration) {
-    let outcome = if ok { "ok" } else { "error" };
-    metrics::counter!("stagewire_statements_total", "kind" => kind, "outcome" => outcome)
-        .increment(1);
-    metrics::histogram!("stagewire_statement_seconds", "kind" => kind).record(elapsed);
+    static KNOWN: ByKind<Statements> = RwLock::new(BTreeMap::new());
+    let known = of_kind(&KNOWN, kind, || Statements::of(kind));
+    let counter = if ok { &known.done } else { &known.failed };
+    counter.increment(1);
+    known.seconds.record(elapsed);
 }
 
 /// An upload has ended. `way` is `mysql` or `http`; `outcome` as in the result of `PUT`.
@@ -83,7 +117,9 @@ pub fn upload(way: &'static str, outcome: &'static str, bytes: u64) {
 
 /// The first row of a statement has come, so long after the statement.
 pub fn first_row(kind: &'static str, elapsed: Duration) {
-    metrics::histogram!("stagewire_first_row_seconds", "kind" => kind).record(elapsed);
+    static KNOWN: ByKind<metrics::Histogram> = RwLock::new(BTreeMap::new());
+    let new = || metrics::histogram!("stagewire_first_row_seconds", "kind" => kind);
+    of_kind(&KNOWN, kind, new).record(elapsed);
 }
 
 /// A download on its way: one `GET` by SQL, whatever the number of its files, or one request.

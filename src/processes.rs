@@ -59,7 +59,7 @@ struct Work {
     database: Option<String>,
     came: Came,
     /// The statement that runs, without its secrets.
-    statement: Option<String>,
+    statement: Option<Arc<str>>,
     since: Instant,
     /// Cancelled by `KILL QUERY`.
     interrupted: CancellationToken,
@@ -135,7 +135,7 @@ pub struct Shown {
     /// Its current database.
     pub database: Option<String>,
     /// The statement that runs.
-    pub statement: Option<String>,
+    pub statement: Option<Arc<str>>,
     /// How it came.
     pub came: Came,
     /// For how long, or for how long none has.
@@ -239,13 +239,7 @@ impl Process {
 
 impl Seat {
     /// A statement begins, unless `most` of its user run already; 0 for any number.
-    pub fn run(
-        &self,
-        statement: String,
-        came: Came,
-        database: Option<&str>,
-        most: u64,
-    ) -> Option<Running> {
+    pub fn run(&self, statement: Arc<str>, came: Came, most: u64) -> Option<Running> {
         // Held until this one counts.
         let all = (most > 0).then(|| self.all.0.lock());
         if let Some(all) = &all {
@@ -257,7 +251,6 @@ impl Seat {
         }
         let mut work = self.process.work.lock();
         work.came = came;
-        work.database = database.map(str::to_owned);
         work.statement = Some(statement);
         work.since = Instant::now();
         work.interrupted = CancellationToken::new();
@@ -273,7 +266,10 @@ impl Seat {
 
     /// Another database is the current one.
     pub fn uses(&self, database: Option<&str>) {
-        self.process.work.lock().database = database.map(str::to_owned);
+        let mut work = self.process.work.lock();
+        if work.database.as_deref() != database {
+            work.database = database.map(str::to_owned);
+        }
     }
 }
 
@@ -363,13 +359,13 @@ mod tests {
         let killed = CancellationToken::new();
         let who = Who { user: "root".to_owned(), id: Uuid::nil(), host: "::1".to_owned() };
         let seat = all.enter(7, who.clone(), killed.clone(), 1).expect("room");
-        let running =
-            seat.run("LIST @s".to_owned(), Came::AsText, Some("default"), 1).expect("room");
+        seat.uses(Some("default"));
+        let running = seat.run("LIST @s".into(), Came::AsText, 1).expect("room");
         // No second one of either.
         assert!(all.enter(8, who.clone(), killed.clone(), 1).is_none());
         let second = all.enter(8, who.clone(), killed.clone(), 2).expect("room");
-        assert!(second.run("LIST @s".to_owned(), Came::AsText, None, 1).is_none());
-        assert!(second.run("KILL 7".to_owned(), Came::AsText, None, 0).is_some());
+        assert!(second.run("LIST @s".into(), Came::AsText, 1).is_none());
+        assert!(second.run("KILL 7".into(), Came::AsText, 0).is_some());
         let other = Who { id: Uuid::from_u128(1), ..who };
         assert!(all.enter(9, other, killed.clone(), 1).is_some());
         drop(second);
@@ -380,11 +376,7 @@ mod tests {
         drop(running);
         // The next statement is another one.
         assert!(
-            !seat
-                .run("LIST @s".to_owned(), Came::AsText, None, 1)
-                .expect("room")
-                .interrupted
-                .is_cancelled()
+            !seat.run("LIST @s".into(), Came::AsText, 1).expect("room").interrupted.is_cancelled()
         );
         all.get(7).expect("there").kill();
         assert!(killed.is_cancelled());

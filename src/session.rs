@@ -208,6 +208,23 @@ pub struct Prepared {
     pub columns: Vec<Column>,
     /// How the text is read, whatever the session's `sql_mode` has become since.
     pub sql_mode: SqlMode,
+    /// What was read, if it needs no parameters: it is the same each time.
+    pub read: Option<Read>,
+}
+
+/// A statement that was read.
+#[derive(Debug, Clone)]
+pub struct Read {
+    statement: Arc<Statement>,
+    /// What is shown of it: without its secrets.
+    text: Arc<str>,
+}
+
+impl Read {
+    fn of(statement: Statement, written: &str) -> Read {
+        let text = Arc::from(&*statement.shown(written));
+        Read { statement: Arc::new(statement), text }
+    }
 }
 
 impl Prepared {
@@ -307,33 +324,33 @@ impl Session {
 
     /// Runs one statement (one trailing `;` allowed).
     pub async fn execute(&mut self, sql: &str, files: &mut dyn ClientFiles) -> Result<Outcome> {
-        self.execute_as(Came::AsText, self.sql_mode(), sql, files).await
+        let started = Instant::now();
+        let read = Statement::parse_in(sql, self.sql_mode());
+        let read = read.map(|statement| Read::of(statement, sql));
+        self.execute_as(Came::AsText, read, started, files).await
     }
 
     async fn execute_as(
         &mut self,
         came: Came,
-        sql_mode: SqlMode,
-        sql: &str,
+        read: Result<Read>,
+        started: Instant,
         files: &mut dyn ClientFiles,
     ) -> Result<Outcome> {
-        let started = Instant::now();
         self.now = Timestamp::now();
-        let parsed = Statement::parse_in(sql, sql_mode);
-        let (kind, text) = match &parsed {
-            Ok(statement) => (statement.kind(), statement.to_string()),
+        let (kind, text, changes) = match &read {
+            Ok(read) => (read.statement.kind(), read.text.clone(), read.statement.changes()),
             // What could not be read may hold a password anywhere.
-            Err(_) => ("unknown", "(not understood)".to_owned()),
+            Err(_) => ("unknown", Arc::from("(not understood)"), false),
         };
-        let changes = parsed.as_ref().is_ok_and(Statement::changes);
         // Who may run nothing more may end something.
-        let ends = matches!(parsed, Ok(Statement::Kill(_)));
+        let ends = read.as_ref().is_ok_and(|read| matches!(*read.statement, Statement::Kill(_)));
         let most = if ends { 0 } else { self.limits.statements };
-        let running = self.seat.run(text.clone(), came, self.database.as_deref(), most);
-        let outcome = match (parsed, running) {
-            (Ok(statement), Some(running)) => {
+        let running = self.seat.run(text.clone(), came, most);
+        let outcome = match (read, running) {
+            (Ok(read), Some(running)) => {
                 let mut files = Watched { client: files, teller: running.teller() };
-                self.run(&statement, &mut files, running, started).await
+                self.run(&read, &mut files, running, started).await
             }
             (Err(error), _) => Err(error),
             (Ok(_), None) => Err(Error::LimitReached {
@@ -354,14 +371,15 @@ impl Session {
     /// did.
     async fn run(
         &mut self,
-        statement: &Statement,
+        read: &Read,
         files: &mut dyn ClientFiles,
         running: Running,
         started: Instant,
     ) -> Result<Outcome> {
+        let statement = &*read.statement;
         let limit = self.time_limit(statement)?;
         let work = async {
-            if statement.asks_for_roles() {
+            if statement.asks_for_roles(&read.text) {
                 self.roles = self.rights().await?.roles;
             }
             statement.execute(self, files).await
@@ -422,10 +440,15 @@ impl Session {
     pub async fn prepare(&mut self, sql: &str) -> Result<Prepared> {
         let sql_mode = self.sql_mode();
         let places = statement::scan_as_it_begins(sql, sql_mode).parameters;
+        let mut read = None;
         let columns = match fill(sql, sql_mode, &places, &vec![Value::Null; places.len()])
             .and_then(|text| Statement::parse_in(&text, sql_mode))
         {
-            Ok(statement) => statement.columns(self).await?,
+            Ok(statement) => {
+                let columns = statement.columns(self).await?;
+                read = places.is_empty().then(|| Read::of(statement, sql));
+                columns
+            }
             // Options take no NULL, but an empty text.
             Err(_) if !places.is_empty() => {
                 let empty = vec![Value::Text(String::new()); places.len()];
@@ -434,7 +457,7 @@ impl Session {
             }
             Err(error) => return Err(error),
         };
-        Ok(Prepared { sql: sql.to_owned(), places, columns, sql_mode })
+        Ok(Prepared { sql: sql.to_owned(), places, columns, sql_mode, read })
     }
 
     /// Runs a prepared statement.
@@ -446,16 +469,25 @@ impl Session {
         if parameters.len() != prepared.parameters() {
             return Err(Error::WrongParameters);
         }
-        // A file is not written into the text and read out of it again.
+        let (started, came) = (Instant::now(), Came::Prepared);
+        if let Some(read) = &prepared.read {
+            return self.execute_as(came, Ok(read.clone()), started, &mut NoFiles).await;
+        }
         let Prepared { sql, places, sql_mode, .. } = prepared;
-        if Statement::parse_in(sql, *sql_mode).is_ok_and(|known| known.takes_a_parameter()) {
+        // A file is not written into the text and read out of it again.
+        if let Ok(statement) = Statement::parse_in(sql, *sql_mode)
+            && statement.takes_a_parameter()
+        {
             self.parameters = parameters;
-            let outcome = self.execute_as(Came::Prepared, *sql_mode, sql, &mut NoFiles).await;
+            let read = Ok(Read::of(statement, sql));
+            let outcome = self.execute_as(came, read, started, &mut NoFiles).await;
             self.parameters.clear();
             return outcome;
         }
         let text = fill(sql, *sql_mode, places, &parameters)?;
-        self.execute_as(Came::Prepared, *sql_mode, &text, &mut NoFiles).await
+        let read = Statement::parse_in(&text, *sql_mode);
+        let read = read.map(|statement| Read::of(statement, &text));
+        self.execute_as(came, read, started, &mut NoFiles).await
     }
 
     /// `USE database`, `COM_INIT_DB`, and the database of a handshake.
@@ -507,14 +539,12 @@ impl Session {
 
     /// How its statements are read.
     pub fn sql_mode(&self) -> SqlMode {
-        let value = self.variables.get(self, None, "sql_mode");
-        value.map_or_else(|_| SqlMode::default(), |value| SqlMode::of(&value.to_string()))
+        self.variables.sql_mode()
     }
 
     /// Whether `autocommit` is on.
     pub fn autocommit(&self) -> bool {
-        let value = self.variables.get(self, None, "autocommit");
-        !matches!(value, Ok(Value::Int(0)))
+        self.variables.autocommit()
     }
 
     /// The text of `COM_STATISTICS`, in MySQL's form.

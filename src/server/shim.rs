@@ -207,7 +207,8 @@ impl<S: Stream> Connection<S> {
         self.gate.flush().await
     }
 
-    /// Runs the command that waits at the gate, and writes its answer.
+    /// Runs the command that waits at the gate, and writes its answer. What seldom comes is on the heap, so that the
+    /// future that is made for each command is small.
     async fn answer(&mut self) -> io::Result<()> {
         if self.killed.is_cancelled() {
             // A client that sends without pause would be read before the end of its connection is seen.
@@ -219,7 +220,7 @@ impl<S: Stream> Connection<S> {
         let done = match command {
             Command::Query(sql) => return self.query(sql).await,
             Command::Execute { id, parameters } => return self.execute(id, &parameters).await,
-            Command::Prepare(sql) => return self.prepare(&sql).await,
+            Command::Prepare(sql) => return Box::pin(self.prepare(&sql)).await,
             Command::SendLongData { id, parameter, data } => {
                 let limit = self.instance.config.limits.max_allowed_packet;
                 self.statements.long_data(id, parameter, &data, limit);
@@ -239,20 +240,20 @@ impl<S: Stream> Connection<S> {
                 reply.eof();
                 return Ok(());
             }
-            Command::ChangeUser(payload) => return self.change_user(&payload).await,
+            Command::ChangeUser(payload) => return Box::pin(self.change_user(&payload)).await,
             Command::Ping | Command::Quit => Ok(()),
             Command::InitDb(name) => match utf8(&name) {
-                Ok(name) => session.use_database(name).await,
+                Ok(name) => Box::pin(session.use_database(name)).await,
                 Err(error) => Err(error),
             },
             Command::ResetStatement(id) => self.statements.reset(id),
             Command::ResetConnection => {
                 self.statements.clear();
-                session.reset().await
+                Box::pin(session.reset()).await
             }
             Command::FieldList(table) => {
                 let columns = match utf8(&table) {
-                    Ok(table) => session.table_columns(table).await,
+                    Ok(table) => Box::pin(session.table_columns(table)).await,
                     Err(error) => Err(error),
                 };
                 match columns {
@@ -263,7 +264,7 @@ impl<S: Stream> Connection<S> {
             }
             Command::Fetch(id) => Err(Error::UnknownPrepared { id }),
             Command::SetOption(option) => Err(unknown(&format!("COM_SET_OPTION {option}"))),
-            Command::ProcessKill(id) => session.kill(u64::from(id), false).await,
+            Command::ProcessKill(id) => Box::pin(session.kill(u64::from(id), false)).await,
             Command::Unknown(byte) => Err(unknown(&command::name(byte))),
             Command::Malformed(error) => Err(error),
         };

@@ -308,7 +308,9 @@ impl<'a> Cursor<'a> {
         let mut rest = self.tokens.iter().skip(self.at);
         let begins =
             rest.next().map_or(self.masked.len(), |first| offset(&self.masked, first.span));
-        let texts = dialect::selected(&self.dialect, self.masked.get(begins..).unwrap_or_default());
+        let text = self.masked.get(begins..).unwrap_or_default();
+        let tokens = dialect::tokens(&self.dialect, text).unwrap_or_default();
+        let texts = dialect::selected(text, &tokens);
         self.pass_over_character_sets();
         let rest: Vec<TokenWithSpan> =
             self.tokens.iter().skip(self.at).map(|placed| placed.read.clone()).collect();

@@ -171,11 +171,23 @@ fn infix(
     Ok(Expr::BinaryOp { left: Box::new(left.clone()), op, right })
 }
 
-/// A parser of a text. What MySQL allows and `sqlparser` does not know is taken out: see [`is_character_set`].
+/// The tokens of a text, without blanks and comments.
+pub fn tokens(dialect: &StageDialect, text: &str) -> Result<Vec<TokenWithSpan>, ParserError> {
+    let mut tokens = Tokenizer::new(dialect, text).tokenize_with_location()?;
+    tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
+    Ok(tokens)
+}
+
+/// A parser of a text.
 pub fn parser<'d>(dialect: &'d StageDialect, text: &str) -> Result<Parser<'d>, ParserError> {
-    let tokens = Tokenizer::new(dialect, text).tokenize_with_location()?;
-    let mut kept: Vec<TokenWithSpan> =
-        tokens.into_iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).collect();
+    parser_of(dialect, tokens(dialect, text)?)
+}
+
+/// A parser of [`tokens`]. What MySQL allows and `sqlparser` does not know is taken out: see [`is_character_set`].
+pub fn parser_of(
+    dialect: &StageDialect,
+    mut kept: Vec<TokenWithSpan>,
+) -> Result<Parser<'_>, ParserError> {
     if is_too_deep(&kept) {
         return Err(ParserError::RecursionLimitExceeded);
     }
@@ -196,13 +208,12 @@ pub const CHARACTER_SET: usize = 3;
 /// Whether tokens begin with the character set in `CAST(x AS CHAR CHARACTER SET utf8mb4)`, which may be passed
 /// over, for there is one here.
 pub fn is_character_set<'a>(tokens: impl Iterator<Item = &'a TokenWithSpan>) -> bool {
-    let words: Vec<_> = tokens.take(CHARACTER_SET).map(|token| &token.token).collect();
-    let is = |token: &Token, wanted: &str| {
-        matches!(token, Token::Word(word)
+    let mut tokens = tokens.map(|token| &token.token);
+    let mut is = |wanted: &str| {
+        matches!(tokens.next(), Some(Token::Word(word))
             if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
     };
-    matches!(words.as_slice(), [first, second, Token::Word(_)]
-        if is(first, "CHARACTER") && is(second, "SET"))
+    is("CHARACTER") && is("SET") && matches!(tokens.next(), Some(Token::Word(_)))
 }
 
 /// `sqlparser` says "Expected: x, found: y at Line: 1, Column: 8"; this is our form of it.
@@ -272,24 +283,25 @@ const OPERATORS: &[&str] = &[
 pub fn is_too_deep(tokens: &[TokenWithSpan]) -> bool {
     // Of each open parenthesis, the operators since the last comma.
     let mut chains = vec![0_usize];
+    let mut operators = 0;
     for token in tokens {
-        let word = keyword(token);
-        let word = word.as_deref();
+        let is = |known: &[&str]| known.iter().any(|word| is_keyword(token, word));
         if token.token == Token::LParen {
             chains.push(0);
         } else if token.token == Token::RParen {
-            chains.pop();
+            operators -= chains.pop().unwrap_or_default();
             if chains.is_empty() {
                 chains.push(0);
             }
         } else if let Some(chain) = chains.last_mut() {
-            if token.token == Token::Comma || matches!(word, Some("WHEN" | "THEN" | "ELSE")) {
-                *chain = 0;
-            } else if word.is_some_and(|word| OPERATORS.contains(&word)) || is_sign(&token.token) {
+            if token.token == Token::Comma || is(&["WHEN", "THEN", "ELSE"]) {
+                operators -= std::mem::take(chain);
+            } else if is(OPERATORS) || is_sign(&token.token) {
                 *chain += 1;
+                operators += 1;
             }
         }
-        if chains.iter().sum::<usize>() + chains.len() > MAX_OPERATORS {
+        if operators + chains.len() > MAX_OPERATORS {
             return true;
         }
     }
@@ -298,6 +310,10 @@ pub fn is_too_deep(tokens: &[TokenWithSpan]) -> bool {
 
 /// Whether a token is neither a word nor a value, nor what only separates.
 fn is_sign(token: &Token) -> bool {
+    // The most frequent ones, without printing them.
+    if let Token::Word(_) | Token::Number(..) | Token::Period | Token::EOF = token {
+        return false;
+    }
     let text = token.to_string();
     !text.starts_with(|c: char| c.is_alphanumeric() || "_@$'\"`.;,() \n\t".contains(c))
 }
@@ -392,34 +408,33 @@ pub fn in_lower_case(query: &Query) -> crate::error::Result<Query> {
 
 /// Where what a query selects begins: behind its first `SELECT`, but for those in the parentheses of its `WITH`.
 fn behind_select(tokens: &[TokenWithSpan]) -> usize {
-    let with = tokens.iter().find_map(keyword).is_some_and(|word| word == "WITH");
+    let is_word = |token: &&TokenWithSpan| matches!(&token.token, Token::Word(word) if word.quote_style.is_none());
+    let with = tokens.iter().find(is_word).is_some_and(|token| is_keyword(token, "WITH"));
     let mut depth = 0_usize;
     for (index, token) in tokens.iter().enumerate() {
         if token.token == Token::LParen {
             depth += 1;
         } else if token.token == Token::RParen {
             depth = depth.saturating_sub(1);
-        } else if keyword(token).as_deref() == Some("SELECT") && (depth == 0 || !with) {
+        } else if is_keyword(token, "SELECT") && (depth == 0 || !with) {
             return index + 1;
         }
     }
     tokens.len()
 }
 
-/// What a query selects, each as it is written: MySQL names columns so. Empty where the text is no query.
-pub fn selected(dialect: &StageDialect, text: &str) -> Vec<String> {
-    let tokens = Tokenizer::new(dialect, text).tokenize_with_location();
-    let tokens = tokens.unwrap_or_default().into_iter();
-    let tokens = tokens.filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF));
-    let tokens: Vec<TokenWithSpan> = tokens.collect();
-    let begins = behind_select(&tokens);
-    let mut tokens = tokens.into_iter().skip(begins).peekable();
-    while tokens.peek().and_then(keyword).is_some_and(|word| is_modifier(&word)) {
+/// What a query selects, each as it is written: MySQL names columns so. Of a text and its [`tokens`]; empty where they
+/// are no query.
+pub fn selected(text: &str, tokens: &[TokenWithSpan]) -> Vec<String> {
+    let begins = behind_select(tokens);
+    let end = |token: &&TokenWithSpan| token.token == Token::EOF;
+    let mut tokens = tokens.iter().skip(begins).filter(|token| !end(token)).peekable();
+    while tokens.peek().is_some_and(|token| is_modifier(token)) {
         tokens.next();
     }
     let (mut items, mut item, mut depth) = (Vec::new(), None, 0_usize);
     for token in tokens {
-        let is_end = keyword(&token).is_some_and(|word| ENDS.contains(&word.as_str()));
+        let is_end = ENDS.iter().any(|word| is_keyword(token, word));
         if depth == 0 && (is_end || token.token == Token::RParen) {
             break;
         }
@@ -455,14 +470,20 @@ const ENDS: &[&str] = &[
 ];
 
 /// Words between `SELECT` and what is selected.
-fn is_modifier(word: &str) -> bool {
+fn is_modifier(token: &TokenWithSpan) -> bool {
     let known = ["ALL", "DISTINCT", "DISTINCTROW", "HIGH_PRIORITY", "STRAIGHT_JOIN"];
-    known.contains(&word) || word.starts_with("SQL_")
+    let Token::Word(word) = &token.token else { return false };
+    let begins = |with: &str| {
+        word.value.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    known.iter().any(|word| is_keyword(token, word))
+        || (word.quote_style.is_none() && begins("SQL_"))
 }
 
-fn keyword(token: &TokenWithSpan) -> Option<String> {
-    let Token::Word(word) = &token.token else { return None };
-    word.quote_style.is_none().then(|| word.value.to_ascii_uppercase())
+/// Whether a token is this word, without quotes.
+fn is_keyword(token: &TokenWithSpan, wanted: &str) -> bool {
+    matches!(&token.token, Token::Word(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
 }
 
 fn piece(text: &str, place: Option<(Location, Location)>) -> String {
@@ -545,7 +566,10 @@ mod tests {
 
     #[test]
     fn what_is_selected_is_told_as_it_is_written() {
-        let of = |text| selected(&StageDialect::default(), text).join("|");
+        let of = |text| {
+            let tokens = tokens(&StageDialect::default(), text).unwrap_or_default();
+            selected(text, &tokens).join("|")
+        };
         assert_eq!(
             of("SELECT 1+1, now( ) AS n,\n concat('é,', (SELECT 1, 2)) FROM t, u"),
             "1+1|now( ) AS n|concat('é,', (SELECT 1, 2))"

@@ -5,7 +5,10 @@
 //! from it. Everything else is MySQL's: see [`ordinary`]. What it is answered from are [`variables`] and
 //! [`tables`], by [`select`] and [`show`].
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 use futures::future::BoxFuture;
 
@@ -673,11 +676,22 @@ impl Statement {
         matches!(self, Statement::CallStagePut(call) if call.content == Content::Parameter)
     }
 
-    /// Whether what it computes may ask for the user's roles.
-    pub fn asks_for_roles(&self) -> bool {
+    /// Whether what it computes may ask for the user's roles. `text` is what it is [`Statement::shown`] as.
+    pub fn asks_for_roles(&self, text: &str) -> bool {
         let computes =
             matches!(self, Statement::Select(_) | Statement::Set(_) | Statement::Show(_));
-        computes && self.to_string().to_ascii_uppercase().contains("CURRENT_ROLE")
+        let wanted = b"CURRENT_ROLE";
+        computes
+            && text.as_bytes().windows(wanted.len()).any(|part| part.eq_ignore_ascii_case(wanted))
+    }
+
+    /// What logs and `SHOW PROCESSLIST` show of it: a query as it was written, for it has no secrets, and is the
+    /// statement that comes most often; else the canonical text.
+    pub fn shown<'a>(&self, written: &'a str) -> Cow<'a, str> {
+        match self {
+            Statement::Select(_) => Cow::Borrowed(written.trim()),
+            _ => Cow::Owned(self.to_string()),
+        }
     }
 
     /// The statement with the passwords in it, so that it can be read again. For tests alone.
@@ -768,9 +782,26 @@ impl fmt::Display for Statement {
     }
 }
 
+/// The entries by the first word of what they begin with, each with all of its words: every statement is looked up.
+static BY_FIRST_WORD: LazyLock<HashMap<&str, Vec<(Vec<&str>, &Entry)>>> = LazyLock::new(|| {
+    let mut known: HashMap<_, Vec<_>> = HashMap::new();
+    for entry in ENTRIES {
+        for lead in entry.leads {
+            let words: Vec<&str> = lead.split(' ').collect();
+            let first = words.first().copied().unwrap_or_default();
+            known.entry(first).or_default().push((words, entry));
+        }
+    }
+    known
+});
+
 /// The entry that these words begin.
 fn entry(words: &[String]) -> Option<&'static Entry> {
-    ENTRIES.iter().find(|entry| entry.leads.iter().any(|lead| begins(words, lead)))
+    let known = BY_FIRST_WORD.get(words.first()?.as_str())?;
+    let begins = |lead: &[&str]| {
+        words.len() >= lead.len() && words.iter().zip(lead).all(|(word, of)| word == of)
+    };
+    known.iter().find(|(lead, _)| begins(lead)).map(|(_, entry)| *entry)
 }
 
 fn begins(words: &[String], lead: &str) -> bool {

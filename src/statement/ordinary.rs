@@ -24,9 +24,35 @@ const EXPLAINS: &[&str] = &["DESC", "DESCRIBE", "EXPLAIN"];
 
 /// Reads a statement that no entry of ours begins.
 pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
+    if !is_read_by_sqlparser(scan) {
+        return parse_words(scan);
+    }
+    if let Some(create) = template(scan)? {
+        return Ok(create);
+    }
+    let dialect = StageDialect::new(scan.sql_mode);
+    let broken = |error: &ParserError| dialect::broken(scan.statement, error);
+    let tokens = dialect::tokens(&dialect, &scan.masked).map_err(|e| broken(&e))?;
+    let texts = dialect::selected(&scan.masked, &tokens);
+    let mut parser = dialect::parser_of(&dialect, tokens).map_err(|e| broken(&e))?;
+    let ast = parser.parse_statement().map_err(|e| broken(&e))?;
+    let next = parser.peek_token();
+    if next.token != sqlparser::tokenizer::Token::EOF {
+        let (line, column) = (to_usize(next.span.start.line), to_usize(next.span.start.column));
+        return Err(Error::Syntax {
+            expected: "the end of the statement".to_owned(),
+            found: format!("'{}'", next.token),
+            at: Some(Box::new(excerpt(scan.statement, Span { line, column, length: 1 }))),
+            hint: None,
+        });
+    }
+    of_ast(ast, scan, &texts)
+}
+
+/// Reads what is read above `sqlparser`.
+fn parse_words(scan: &Scan<'_>) -> Result<Statement> {
     let first = scan.words.first().map_or("", String::as_str);
     match first {
-        _ if is_read_by_sqlparser(scan) => {}
         "SET" => return set::parse(scan),
         "SHOW" => return show::parse(scan),
         "DESC" | "DESCRIBE" | "EXPLAIN" => return show::parse_describe(scan),
@@ -42,27 +68,7 @@ pub fn parse(scan: &Scan<'_>) -> Result<Statement> {
         let hint = (!hint.is_empty()).then(|| (*hint).to_owned());
         return Err(Error::Unsupported { what: (*lead).to_owned(), hint });
     }
-    if !is_read_by_sqlparser(scan) {
-        return Err(unknown(scan));
-    }
-    if let Some(create) = template(scan)? {
-        return Ok(create);
-    }
-    let dialect = StageDialect::new(scan.sql_mode);
-    let broken = |error: &ParserError| dialect::broken(scan.statement, error);
-    let mut parser = dialect::parser(&dialect, &scan.masked).map_err(|e| broken(&e))?;
-    let ast = parser.parse_statement().map_err(|e| broken(&e))?;
-    let next = parser.peek_token();
-    if next.token != sqlparser::tokenizer::Token::EOF {
-        let (line, column) = (to_usize(next.span.start.line), to_usize(next.span.start.column));
-        return Err(Error::Syntax {
-            expected: "the end of the statement".to_owned(),
-            found: format!("'{}'", next.token),
-            at: Some(Box::new(excerpt(scan.statement, Span { line, column, length: 1 }))),
-            hint: None,
-        });
-    }
-    of_ast(ast, scan, &dialect)
+    Err(unknown(scan))
 }
 
 /// Whether it is a query, or a statement with a query in it.
@@ -81,14 +87,13 @@ pub fn is_read_by_sqlparser(scan: &Scan<'_>) -> bool {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others are not ours")]
-fn of_ast(ast: Ast, scan: &Scan<'_>, dialect: &StageDialect) -> Result<Statement> {
+fn of_ast(ast: Ast, scan: &Scan<'_>, texts: &[String]) -> Result<Statement> {
     let select = |mut query: Query| {
         if !asks_only(&query.body) {
             return Err(unknown(scan));
         }
         files::name_places(&mut query, &scan.places, scan.statement)?;
-        let texts = dialect::selected(dialect, &scan.masked);
-        Ok(Select { query, texts })
+        Ok(Select { query, texts: texts.to_vec() })
     };
     match ast {
         Ast::Query(query) => Ok(Statement::Select(Box::new(select(*query)?))),

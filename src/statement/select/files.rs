@@ -53,6 +53,9 @@ pub fn name_places(query: &mut Query, places: &[Place<'_>], statement: &str) -> 
             return Err(broken(statement, place, fault));
         }
     }
+    if places.is_empty() {
+        return Ok(());
+    }
     let _ = VisitMut::visit(query, &mut Namer { places });
     Ok(())
 }

@@ -112,15 +112,18 @@ impl Select {
         session.instance.engine.columns(query).await
     }
 
-    /// Computes it.
+    /// Computes it. What most queries don't come to is on the heap: a future is moved when it is made, and one that has
+    /// room for all of this has many KiB.
     pub async fn execute(&self, session: &mut Session) -> Result<Outcome> {
         if files::are_in(&self.query, session).await? {
-            return self.by_engine(session).await;
+            return Box::pin(self.by_engine(session)).await;
         }
         match self.by_ourselves(session).await {
-            Err(Error::Unsupported { .. }) if Engine::IS_THERE => self.by_engine(session).await,
+            Err(Error::Unsupported { .. }) if Engine::IS_THERE => {
+                Box::pin(self.by_engine(session)).await
+            }
             Err(error @ Error::UnknownFunction { .. }) if Engine::IS_THERE => {
-                self.by_engine(session).await.map_err(|_| error)
+                Box::pin(self.by_engine(session)).await.map_err(|_| error)
             }
             computed => computed,
         }

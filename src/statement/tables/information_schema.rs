@@ -410,7 +410,7 @@ pub(super) fn processes(world: &World, _: &Session) -> Vec<Row> {
             command.into(),
             process.time.as_secs().into(),
             process.state.to_string().into(),
-            process.statement.clone().into(),
+            process.statement.as_deref().map(str::to_owned).into(),
         ]
     };
     world.processes.iter().map(row).collect()

@@ -243,17 +243,22 @@ impl World {
         names: &[&StageName],
         wanted: Option<usize>,
     ) -> Result<World> {
+        if names.is_empty() {
+            return Ok(World::default());
+        }
         let of_catalog = |name: &&StageName| {
             Table::find(&name.database, &name.name).is_none_or(Table::is_of_catalog)
         };
         if !names.iter().any(of_catalog) {
-            return World::of_connections(session).await?.with_named(session, names).await;
+            let world = Box::pin(World::of_connections(session)).await?;
+            return Box::pin(world.with_named(session, names)).await;
         }
-        let mut world = World::of_server(session).await?.with_named(session, names).await?;
+        let world = Box::pin(World::of_server(session)).await?;
+        let mut world = Box::pin(world.with_named(session, names)).await?;
         for name in names {
             let known = world.stages.iter().any(|listed| name_of(listed) == *name);
             if known && !world.files.contains_key(*name) {
-                let rows = files(session, name, wanted).await?;
+                let rows = Box::pin(files(session, name, wanted)).await?;
                 world.files.insert((*name).clone(), rows);
             }
         }

@@ -3,6 +3,7 @@
 
 mod table;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
@@ -11,6 +12,7 @@ use self::table::{COMBINED_MODES, Default, Kind, MODES, NOT_OBEYED, Scopes, VARI
 use crate::error::{Error, Result};
 use crate::rows::Value;
 use crate::session::Session;
+use crate::sql::mode::SqlMode;
 use crate::statement::charset;
 
 /// Whose value is meant.
@@ -47,6 +49,17 @@ impl Variables {
             Some(scope) => Err(Error::OtherScope { name: variable.name.to_owned(), scope }),
             None => Ok(self.value(session, scope.unwrap_or(Scope::Session), variable)),
         }
+    }
+
+    /// How statements are read: asked for each of them.
+    pub fn sql_mode(&self) -> SqlMode {
+        let set = self.system.get("sql_mode");
+        set.map_or_else(SqlMode::default, |value| SqlMode::of(&value.to_string()))
+    }
+
+    /// Whether `autocommit` is on: asked for each statement.
+    pub fn autocommit(&self) -> bool {
+        self.system.get("autocommit") != Some(&Value::Int(0))
     }
 
     /// The value of `@name`; `NULL` where it was never set.
@@ -385,7 +398,10 @@ pub fn offset_minutes(offset: &str) -> Option<i32> {
 }
 
 fn find(name: &str) -> Result<&'static Variable> {
-    let lower = name.to_ascii_lowercase();
+    let lower = match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => Cow::Borrowed(name),
+    };
     VARIABLES
         .binary_search_by(|variable| variable.name.cmp(&lower))
         .ok()
