@@ -178,7 +178,7 @@ impl Account<'_> {
     /// certificate with this SHA-256 is its own. As MariaDB's clients want it, in hexadecimal.
     pub fn prove_server(&self, salt: &[u8], certificate: &[u8]) -> Option<String> {
         let proof = sha256(&[&self.native()?, salt, certificate].concat());
-        Some(proof.iter().map(|byte| format!("{byte:02X}")).collect())
+        Some(hex::encode_upper(proof))
     }
 
     fn native(&self) -> Option<[u8; 20]> {

@@ -46,9 +46,7 @@ impl Kept {
     /// As text, to be sealed.
     pub(super) fn to_text(&self) -> Secret {
         match self {
-            Kept::Native(digest) => {
-                Secret::new(digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
-            }
+            Kept::Native(digest) => Secret::new(hex::encode(digest)),
             Kept::Slow(hash) => hash.clone(),
         }
     }

@@ -96,7 +96,7 @@ impl Compare {
             let packed = encoder.finish().await.map_err(wrong)?;
             packed.iter().for_each(|block| digest.update(block));
         }
-        Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex::encode(digest.finalize()))
     }
 }
 

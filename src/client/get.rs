@@ -485,7 +485,7 @@ async fn fetch(
         let expected = entry.size;
         return Err(Failure::new(format!("it has {size} bytes, but LIST has said {expected}")));
     }
-    let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = hex::encode(digest.finalize());
     match &entry.md5 {
         Some(md5) if *md5 != found => {
             Err(Failure::new(format!("its MD5 is {found}, but LIST has said {md5}")))

@@ -103,7 +103,7 @@ fn bit_count(arguments: &[Argument<'_>]) -> Option<String> {
 }
 
 fn digits(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| std::format!("{byte:02x}")).collect()
+    hex::encode(bytes)
 }
 
 fn hex(arguments: &[Argument<'_>]) -> Option<String> {

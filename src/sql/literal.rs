@@ -1,7 +1,5 @@
 //! How names and texts are written in SQL.
 
-use std::fmt::Write;
-
 use crate::sql::mode::SqlMode;
 
 /// A text in single quotes, with MySQL's escapes: what [`crate::sql::cursor`] reads back as it was.
@@ -56,14 +54,7 @@ pub fn boolean(value: bool) -> &'static str {
 
 /// Bytes as a hexadecimal literal.
 pub fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2 + 3);
-    out.push_str("x'");
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{byte:02x}");
-    }
-    out.push('\'');
-    out
+    format!("x'{}'", hex::encode(bytes))
 }
 
 #[cfg(test)]

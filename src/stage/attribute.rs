@@ -9,7 +9,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::stage::digest::{Digests, hex, of_hex};
+use crate::stage::digest::{Digests, of_hex};
 
 /// Attributes of users begin with `user.` on Linux, and may anywhere else.
 const NAME: &str = "user.stagewire.digests";
@@ -18,7 +18,8 @@ const NAME: &str = "user.stagewire.digests";
 #[cfg(unix)]
 pub(super) fn set(file: &Path, digests: Digests, size: u64, changed: Timestamp) {
     let Digests { md5, sha256 } = digests;
-    let value = format!("{} {} {size} {}", hex(&md5), hex(&sha256), changed.as_nanosecond());
+    let value =
+        format!("{} {} {size} {}", hex::encode(md5), hex::encode(sha256), changed.as_nanosecond());
     if let Err(error) = xattr::set(file, NAME, value.as_bytes()) {
         tracing::debug!(file = %file.display(), "the digests aren't kept: {error}");
     }

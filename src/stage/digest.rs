@@ -139,11 +139,6 @@ fn compute<D: Digest>(queue: &Mutex<Queue<D>>, mut digest: D) {
     drop(done);
 }
 
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The MD5 in a `Content-MD5`.
 pub(super) fn of_content_md5(text: &str) -> Option<Md5Bytes> {
     BASE64.decode(text).ok()?.try_into().ok()
@@ -158,12 +153,7 @@ pub(super) fn of_etag(etag: &str) -> Option<Md5Bytes> {
 /// The digest of its hexadecimal digits.
 pub(super) fn of_hex<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
     let mut digest = [0; BYTES];
-    if text.len() != 2 * BYTES || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, digits) in digest.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
+    hex::decode_to_slice(text, &mut digest).ok()?;
     Some(digest)
 }
 
@@ -175,18 +165,18 @@ mod tests {
 
     #[test]
     fn an_etag_is_a_digest_only_where_it_looks_like_one() {
-        let etag = |text| of_etag(text).map(|md5| hex(&md5));
+        let etag = |text| of_etag(text).map(hex::encode);
         assert_eq!(etag("\"D41D8CD98F00B204E9800998ECF8427E\"").as_deref(), Some(NOTHING));
         assert_eq!(etag("\"d41d8cd98f00b204e9800998ecf8427e-2\""), None);
         assert_eq!(etag("W/\"0x8DC\""), None);
-        assert_eq!(of_content_md5("1B2M2Y8AsgTpgAmY7PhCfg==").map(|md5| hex(&md5)), etag(NOTHING));
+        assert_eq!(of_content_md5("1B2M2Y8AsgTpgAmY7PhCfg==").map(hex::encode), etag(NOTHING));
         assert_eq!(of_content_md5("AAAA"), None);
     }
 
     #[tokio::test]
     async fn the_digest_is_of_all_blocks_in_order() {
         let nothing = Digester::default().finish().await.expect("finished");
-        assert_eq!(hex(&nothing.md5), NOTHING);
+        assert_eq!(hex::encode(nothing.md5), NOTHING);
         let mut digester = Digester::default();
         let whole: Vec<u8> = (0..2_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
         for block in [&whole[..10], &whole[10..900_000], &whole[900_000..]] {

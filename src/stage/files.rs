@@ -91,11 +91,24 @@ impl Entry {
         digest::of_hex(self.sha256.as_deref()?)
     }
 
+    /// One in a directory of this machine.
+    pub(super) fn local(path: String, metadata: &std::fs::Metadata) -> Entry {
+        let changed = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+        let (size, last_modified) = (metadata.len(), changed);
+        Entry { path, size, md5: None, sha256: None, etag: None, last_modified }
+    }
+
+    /// With the digests that the file itself has.
+    fn with_attribute(self, file: &Path) -> Entry {
+        let known = self.last_modified.and_then(|changed| attribute::get(file, self.size, changed));
+        self.with_digests(known)
+    }
+
     /// With the digests that are kept beside the storage's own knowledge.
     pub(super) fn with_digests(mut self, known: Option<Digests>) -> Entry {
         if let Some(Digests { md5, sha256 }) = known {
-            self.md5 = Some(digest::hex(&md5));
-            self.sha256 = Some(digest::hex(&sha256));
+            self.md5 = Some(hex::encode(md5));
+            self.sha256 = Some(hex::encode(sha256));
         }
         self
     }
@@ -175,10 +188,12 @@ impl Files {
             return Ok(None);
         }
         self.confine(path.as_str()).await?;
+        if let Some(root) = self.local_root() {
+            return self.stat_local(root, path).await;
+        }
         match self.operator.stat(&self.key(path.as_str())).await {
             Ok(metadata) if metadata.is_file() => {
-                let entry = self.entry(path.as_str().to_owned(), &metadata);
-                Ok(self.with_attributes(vec![entry]).await?.pop())
+                Ok(Some(self.entry(path.as_str().to_owned(), &metadata)))
             }
             Ok(_) => Ok(None),
             Err(error) if fault::is_absent(&error) => Ok(None),
@@ -363,32 +378,50 @@ impl Files {
         Entry {
             path,
             size: metadata.content_length(),
-            md5: md5.map(|md5| digest::hex(&md5)),
+            md5: md5.map(|md5| hex::encode(md5)),
             sha256: metadata
                 .user_metadata()
                 .and_then(|own| own.get(SHA256_KEY))
                 .and_then(digest::of_hex)
-                .map(|sha256: digest::Sha256Bytes| digest::hex(&sha256)),
+                .map(|sha256: digest::Sha256Bytes| hex::encode(sha256)),
             etag: etag.map(str::to_owned),
             last_modified: metadata.last_modified().map(opendal::raw::Timestamp::into_inner),
         }
     }
 
-    /// In a directory of this machine: with the digests that the files themselves have.
-    pub(super) async fn with_attributes(&self, entries: Vec<Entry>) -> Result<Vec<Entry>> {
-        let Some(root) = self.local_root() else { return Ok(entries) };
-        let read = move || {
-            let known = |entry: &Entry| {
-                attribute::get(&root.join(&entry.path), entry.size, entry.last_modified?)
-            };
-            let entries = entries.into_iter().map(|entry| {
-                let known = known(&entry);
-                entry.with_digests(known)
-            });
-            entries.collect()
+    /// Files in a directory of this machine, by path. Links are none, and what is gone by now is passed over.
+    pub(super) async fn look_at_local(&self, paths: Vec<String>) -> Result<Vec<Entry>> {
+        let Some(root) = self.local_root() else { return Ok(Vec::new()) };
+        let look = move |path: String| {
+            let file = root.join(&path);
+            let metadata = std::fs::symlink_metadata(&file).ok()?;
+            if !metadata.is_file() {
+                return None;
+            }
+            Some(Entry::local(path, &metadata).with_attribute(&file))
         };
-        let read = tokio::task::spawn_blocking(read).await;
-        read.map_err(|error| Error::Internal { what: error.to_string() })
+        let looked = move || paths.into_iter().filter_map(look).collect();
+        let looked = tokio::task::spawn_blocking(looked).await;
+        looked.map_err(|error| Error::Internal { what: error.to_string() })
+    }
+
+    /// A file in a directory of this machine. Not by OpenDAL: that is asked before and behind each upload, and this
+    /// reads what the file says of itself in the same turn of a thread.
+    async fn stat_local(&self, root: PathBuf, path: &StagePath) -> Result<Option<Entry>> {
+        let name = path.as_str().to_owned();
+        let look = move || {
+            let file = root.join(&name);
+            let metadata = std::fs::metadata(&file)?;
+            let found = metadata.is_file().then(|| Entry::local(name, &metadata));
+            Ok(found.map(|entry| entry.with_attribute(&file)))
+        };
+        let looked = tokio::task::spawn_blocking(look).await;
+        match looked.map_err(|error| Error::Internal { what: error.to_string() })? {
+            Err(error) if fault::is_absent_io(&error) => Ok(None),
+            looked => {
+                looked.map_err(|error| fault::io("look at", &self.label, path.as_str(), &error))
+            }
+        }
     }
 
     /// The stage's own directory, if it is on this machine.

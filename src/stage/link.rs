@@ -6,8 +6,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::stage::digest;
-
 /// What a signature is for.
 #[derive(Debug, Clone)]
 pub struct Link<'a> {
@@ -59,7 +57,7 @@ impl Signer {
 
     /// In hexadecimal digits.
     pub(super) fn sign(&self, link: &Link<'_>) -> String {
-        digest::hex(&self.of(link).finalize().into_bytes())
+        hex::encode(self.of(link).finalize().into_bytes())
     }
 
     /// Compared in constant time.

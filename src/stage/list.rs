@@ -2,15 +2,16 @@
 //!
 //! Stores with flat keys give them in that order, page by page. Storages with directories give
 //! them in any order; there the tree is walked one directory at a time, and what is kept in memory
-//! are the entries of the directories between the root and the current one.
+//! are the entries of the directories between the root and the current one. On this machine those are names;
+//! what is to be known of a file is asked when its turn comes, so that the first row doesn't wait for that of all.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-use jiff::Timestamp;
 use opendal::services;
 
 use crate::error::{Error, Result};
@@ -21,10 +22,15 @@ use crate::stage::name::UPLOAD_DIR;
 /// How many files at a time are asked for their size, where a listing doesn't tell it.
 const STATS: usize = 16;
 
+/// How many files of this machine are looked at in one go.
+const LOOKS: usize = 512;
+
 /// What is under a key.
 enum Found {
     /// A file; its size is not known if the listing didn't tell.
     File(Entry),
+    /// The path of a file that has not been looked at yet.
+    Name(String),
     /// The name of a directory, with its `/`.
     Directory(String),
 }
@@ -34,7 +40,7 @@ impl Found {
     fn order(&self) -> &str {
         match self {
             Found::File(entry) => &entry.path,
-            Found::Directory(path) => path,
+            Found::Name(path) | Found::Directory(path) => path,
         }
     }
 }
@@ -109,7 +115,8 @@ async fn with_size(files: Arc<Files>, entry: Entry) -> Result<Option<Entry>> {
 /// Depth first, beginning in the directory that the prefix is in.
 fn walk(files: Arc<Files>, prefix: String) -> BoxStream<'static, Result<Entry>> {
     let start = prefix.rfind('/').map_or("", |slash| &prefix[..=slash]).to_owned();
-    let walk = Walk { files, prefix, open: Vec::new(), start: Some(start) };
+    let walk =
+        Walk { files, prefix, open: Vec::new(), start: Some(start), looked_at: VecDeque::new() };
     stream::try_unfold(
         walk,
         |mut walk| async move { Ok(walk.next().await?.map(|entry| (entry, walk))) },
@@ -123,6 +130,8 @@ struct Walk {
     /// What is left of each directory on the way to the current one.
     open: Vec<std::vec::IntoIter<Found>>,
     start: Option<String>,
+    /// The next files.
+    looked_at: VecDeque<Entry>,
 }
 
 impl Walk {
@@ -135,14 +144,27 @@ impl Walk {
             }
             self.enter(&start).await?;
         }
-        while let Some(directory) = self.open.last_mut() {
+        loop {
+            if let Some(entry) = self.looked_at.pop_front() {
+                return Ok(Some(entry));
+            }
+            let Some(directory) = self.open.last_mut() else { return Ok(None) };
             match directory.next() {
                 Some(Found::File(entry)) => return Ok(Some(entry)),
+                Some(Found::Name(path)) => {
+                    let mut names = vec![path];
+                    while names.len() < LOOKS
+                        && let Some(Found::Name(path)) = directory.as_mut_slice().first_mut()
+                    {
+                        names.push(std::mem::take(path));
+                        directory.next();
+                    }
+                    self.looked_at = self.files.look_at_local(names).await?.into();
+                }
                 Some(Found::Directory(path)) => self.enter(&path).await?,
                 None => drop(self.open.pop()),
             }
         }
-        Ok(None)
     }
 
     /// Whether a file stands where the walk would begin. WebDAV then lists the file as if it were
@@ -182,13 +204,10 @@ impl Walk {
             (root.join(directory), directory.to_owned(), self.prefix.clone());
         let read = tokio::task::spawn_blocking(move || read_dir(&dir, &parent, &prefix)).await;
         let read = read.map_err(|error| Error::Internal { what: error.to_string() })?;
-        let (files, mut found) = match read {
-            Ok(both) => both,
-            Err(error) if fault::is_absent_io(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(fault::io("list", &self.files.label, directory, &error)),
-        };
-        found.extend(self.files.with_attributes(files).await?.into_iter().map(Found::File));
-        Ok(found)
+        match read {
+            Err(error) if fault::is_absent_io(&error) => Ok(Vec::new()),
+            read => read.map_err(|error| fault::io("list", &self.files.label, directory, &error)),
+        }
     }
 
     /// Files and directories in a directory.
@@ -219,8 +238,8 @@ impl Walk {
 }
 
 /// Files in a directory, and what else is to be looked into. Links are neither.
-fn read_dir(dir: &Path, parent: &str, prefix: &str) -> io::Result<(Vec<Entry>, Vec<Found>)> {
-    let (mut files, mut directories) = (Vec::new(), Vec::new());
+fn read_dir(dir: &Path, parent: &str, prefix: &str) -> io::Result<Vec<Found>> {
+    let mut all = Vec::new();
     for found in std::fs::read_dir(dir)? {
         let found = found?;
         let name = found.file_name();
@@ -230,24 +249,17 @@ fn read_dir(dir: &Path, parent: &str, prefix: &str) -> io::Result<(Vec<Entry>, V
         if kind.is_dir() && name != UPLOAD_DIR {
             let path = format!("{path}/");
             if path.starts_with(prefix) {
-                directories.push(Found::Directory(path));
+                all.push(Found::Directory(path));
             }
-        } else if kind.is_file()
-            && path.starts_with(prefix)
-            && let Ok(metadata) = found.metadata()
-        {
-            let changed = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-            files.push(Entry {
-                path,
-                size: metadata.len(),
-                md5: None,
-                sha256: None,
-                etag: None,
-                last_modified: changed,
+        } else if kind.is_file() && path.starts_with(prefix) {
+            // What is not UTF-8 can't be found again by its path.
+            all.extend(match name.to_str() {
+                Some(_) => Some(Found::Name(path)),
+                None => found.metadata().ok().map(|known| Found::File(Entry::local(path, &known))),
             });
         }
     }
-    Ok((files, directories))
+    Ok(all)
 }
 
 fn in_order(a: &Found, b: &Found) -> Ordering {

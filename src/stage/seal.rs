@@ -51,7 +51,7 @@ impl Seal {
         Seal {
             cipher: Aes256Gcm::new(&Key::<Aes256Gcm>::from(key)),
             signing_key: derived(key),
-            fingerprint: digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect(),
+            fingerprint: hex::encode(digest.get(..4).unwrap_or_default()),
         }
     }
 
@@ -184,7 +184,7 @@ fn make(path: &Path) -> io::Result<()> {
     }
     let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(io::Error::other)?;
-    let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = hex::encode(key);
     let unfinished = path.with_extension("key.new");
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);

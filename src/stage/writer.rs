@@ -372,7 +372,7 @@ impl Upload {
         // Uploads of one file end one after the other, so that a look at the file stays true until
         // ours is there. Other servers are kept off by the storage's own condition, or not at all.
         let _turn = files.uploads.keys.lock(&place).await;
-        if !self.overwrite && self.is_taken(&key).await? {
+        if !self.overwrite && self.is_taken().await? {
             return Ok(Committed::Exists);
         }
         let digests = std::mem::take(&mut self.digester).finish().await?;
@@ -423,18 +423,15 @@ impl Upload {
         entry.size == self.size
             && match (&entry.sha256, &entry.md5) {
                 // An MD5 can be forged.
-                (Some(sha256), _) => *sha256 == digest::hex(&digests.sha256),
-                (None, Some(md5)) => *md5 == digest::hex(&digests.md5),
+                (Some(sha256), _) => *sha256 == hex::encode(digests.sha256),
+                (None, Some(md5)) => *md5 == hex::encode(digests.md5),
                 (None, None) => false,
             }
     }
 
-    async fn is_taken(&self, key: &str) -> Result<bool> {
-        match self.files.operator.stat(key).await {
-            Ok(metadata) => Ok(metadata.is_file()),
-            Err(error) if fault::is_absent(&error) => Ok(false),
-            Err(error) => Err(self.files.fault("write", &self.path, &error)),
-        }
+    async fn is_taken(&self) -> Result<bool> {
+        let path = StagePath::new(self.path.as_str())?;
+        Ok(self.files.stat(&path).await?.is_some())
     }
 
     /// The object, if it has come by this very upload; else the failure. The answer that said so may have been lost,
@@ -466,7 +463,7 @@ impl Upload {
             Sink::Parts { writer: None, collected } => {
                 let mut options = options(&self.files, self.overwrite, self.id);
                 if let Some(own) = &mut options.user_metadata {
-                    own.insert(SHA256_KEY.to_owned(), digest::hex(&digests.sha256));
+                    own.insert(SHA256_KEY.to_owned(), hex::encode(digests.sha256));
                 }
                 self.files.operator.write_options(key, collected.rest(), options).await
             }

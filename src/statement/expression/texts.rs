@@ -69,9 +69,7 @@ pub(super) fn of_texts(name: &str, arguments: &[Value]) -> Option<Value> {
             let place = list.split(',').position(|item| item.eq_ignore_ascii_case(wanted));
             count(place.map_or(0, |place| place + 1))
         }
-        ("HEX", [text]) => {
-            text.bytes().map(|byte| format!("{byte:02X}")).collect::<String>().into()
-        }
+        ("HEX", [text]) => hex::encode_upper(text.as_bytes()).into(),
         ("QUOTE", [text]) => {
             format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")).into()
         }

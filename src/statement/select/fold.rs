@@ -100,10 +100,7 @@ fn literal(value: Value) -> Expr {
         Value::Int(_) | Value::UInt(_) | Value::Float(_) | Value::Double(_) | Value::Decimal(_) => {
             Expr::value(Literal::Number(text, false))
         }
-        Value::Bytes(bytes) => {
-            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            Expr::value(Literal::HexStringLiteral(digits))
-        }
+        Value::Bytes(bytes) => Expr::value(Literal::HexStringLiteral(hex::encode(bytes))),
         Value::Date(_) => typed(DataType::Date, text),
         Value::DateTime(_) => typed(DataType::Timestamp(None, TimezoneInfo::None), text),
         Value::Text(_) | Value::Time(_) => Expr::value(Literal::SingleQuotedString(text)),
