@@ -117,6 +117,9 @@ pub struct Transfer {
     pub gzip_level: u32,
     /// Level of `AUTO_COMPRESS = ZSTD`, 1 (fast) to 19.
     pub zstd_level: i32,
+    /// Whether the MD5 of files is computed on their way, which `LIST` shows. It is what bounds the speed of one file, for
+    /// it can't be computed by two cores.
+    pub md5: bool,
     /// Whether wildcards in `PUT` are expanded on the server's own file system, for clients on the
     /// same host. Names only: what is in a file always comes from the client.
     pub expand_wildcards: Expand,
@@ -136,7 +139,7 @@ pub enum Expand {
 
 impl Default for Transfer {
     fn default() -> Transfer {
-        Transfer { gzip_level: 1, zstd_level: 3, expand_wildcards: Expand::Auto }
+        Transfer { gzip_level: 1, zstd_level: 3, md5: true, expand_wildcards: Expand::Auto }
     }
 }
 

@@ -50,6 +50,7 @@ on_every_storage!(
     a_quota_knows_what_others_have_written,
     a_stage_that_is_gone_takes_no_files,
     compressed_files_unpack_to_their_source,
+    without_the_md5_files_are_told_apart_all_the_same,
     a_file_that_is_skipped_is_not_asked_for,
     a_parameter_is_stored_as_it_is,
     a_thousand_files_go_by_one_pattern_and_the_second_time_none_is_asked_for,
@@ -534,6 +535,26 @@ fn compressed_files_unpack_to_their_source(storage: Storage) {
     }
     let (table, packed) = (&world.list("lake")[2], 3_000_000);
     assert!(table.0 == "table.gz" && table.1 < packed, "it is smaller: {table:?}");
+}
+
+fn without_the_md5_files_are_told_apart_all_the_same(storage: Storage) {
+    let world = World::with_config(storage, |config, _| config.transfer.md5 = false);
+    let Some(world) = world else { return };
+    let mut client = Client::connect(world.server.addr);
+    done(&mut client, "CREATE STAGE lake");
+    // In one part and in several, by what is kept beside the files.
+    for (name, size) in [("small", 1000), ("large", 20 << 20)] {
+        let (first, second) = (noise(1, size), noise(2, size + 1));
+        let sql = put(&format!("/{name}"), "OVERWRITE=TRUE");
+        assert_eq!(status(&send(&mut client, &sql, &first, 1 << 20)), uploaded(size));
+        let again = status(&send(&mut client, &sql, &first, 1 << 20));
+        assert_eq!(again, ("SKIPPED".to_owned(), 0), "{name}");
+        assert_eq!(status(&send(&mut client, &sql, &second, 1 << 20)), uploaded(size + 1));
+        let listed = client.query(&format!("LIST @lake/{name}"));
+        let Response::Rows { rows, .. } = &listed[0] else { panic!("{listed:?}") };
+        // S3 says it of what came in one part.
+        assert_eq!(rows[0][2].is_some(), storage == Storage::S3 && name == "small", "{rows:?}");
+    }
 }
 
 fn a_file_that_is_skipped_is_not_asked_for(storage: Storage) {

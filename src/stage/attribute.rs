@@ -14,12 +14,16 @@ use crate::stage::digest::{Digests, of_hex};
 /// Attributes of users begin with `user.` on Linux, and may anywhere else.
 const NAME: &str = "user.stagewire.digests";
 
+/// In the place of an MD5 that was not computed.
+#[cfg(unix)]
+const UNKNOWN: &str = "-";
+
 /// Notes the digests of a file that has just been put in place.
 #[cfg(unix)]
 pub(super) fn set(file: &Path, digests: Digests, size: u64, changed: Timestamp) {
     let Digests { md5, sha256 } = digests;
-    let value =
-        format!("{} {} {size} {}", hex::encode(md5), hex::encode(sha256), changed.as_nanosecond());
+    let md5 = md5.map_or_else(|| UNKNOWN.to_owned(), hex::encode);
+    let value = format!("{md5} {} {size} {}", hex::encode(sha256), changed.as_nanosecond());
     if let Err(error) = xattr::set(file, NAME, value.as_bytes()) {
         tracing::debug!(file = %file.display(), "the digests aren't kept: {error}");
     }
@@ -30,7 +34,11 @@ pub(super) fn set(file: &Path, digests: Digests, size: u64, changed: Timestamp) 
 pub(super) fn get(file: &Path, size: u64, changed: Timestamp) -> Option<Digests> {
     let value = xattr::get(file, NAME).ok()??;
     let mut words = std::str::from_utf8(&value).ok()?.split(' ');
-    let (md5, sha256) = (of_hex(words.next()?)?, of_hex(words.next()?)?);
+    let md5 = match words.next()? {
+        UNKNOWN => None,
+        digits => Some(of_hex(digits)?),
+    };
+    let sha256 = of_hex(words.next()?)?;
     let same_size = words.next()?.parse() == Ok(size);
     let same_time = words.next()?.parse() == Ok(changed.as_nanosecond());
     (same_size && same_time).then_some(Digests { md5, sha256 })

@@ -246,6 +246,6 @@ async fn note(files: &Files, source: &Entry, to: &StagePath, copy: &Metadata) {
 }
 
 fn known(entry: &Entry) -> Option<Digests> {
-    let (md5, sha256) = (entry.md5.as_deref()?, entry.sha256.as_deref()?);
-    Some(Digests { md5: digest::of_hex(md5)?, sha256: digest::of_hex(sha256)? })
+    let md5 = entry.md5.as_deref().and_then(digest::of_hex);
+    Some(Digests { md5, sha256: entry.sha256_bytes()? })
 }

@@ -23,7 +23,8 @@ pub(super) type Sha256Bytes = [u8; 32];
 /// forged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Digests {
-    pub(super) md5: Md5Bytes,
+    /// `None` where it was not computed.
+    pub(super) md5: Option<Md5Bytes>,
     pub(super) sha256: Sha256Bytes,
 }
 
@@ -37,14 +38,19 @@ const WAITING_BYTES: usize = 1024 * 1024;
 
 /// Computes the digests of what it is given on threads for blocking work, one for each, while the
 /// caller writes the same blocks.
-#[derive(Default)]
 pub(super) struct Digester {
     batch: BytesMut,
-    md5: Running<Md5>,
+    md5: Option<Running<Md5>>,
     sha256: Running<Sha256>,
 }
 
 impl Digester {
+    /// Computes the SHA-256, and the MD5 if it is wanted.
+    pub(super) fn new(with_md5: bool) -> Digester {
+        let md5 = with_md5.then(Running::default);
+        Digester { batch: BytesMut::new(), md5, sha256: Running::default() }
+    }
+
     /// Takes the next block. Waits while too much of what came before is not digested.
     pub(super) async fn push(&mut self, block: Bytes) -> Result<()> {
         if self.batch.len() + block.len() < BATCH_BYTES {
@@ -59,16 +65,21 @@ impl Digester {
     }
 
     async fn hand_on(&self, block: Bytes) -> Result<()> {
-        self.md5.push(block.clone()).await?;
+        if let Some(md5) = &self.md5 {
+            md5.push(block.clone()).await?;
+        }
         self.sha256.push(block).await
     }
 
     /// The digests of everything.
     pub(super) async fn finish(self) -> Result<Digests> {
-        let (mut md5, mut sha256) = (self.md5.finish().await?, self.sha256.finish().await?);
-        md5.update(&self.batch);
+        let mut sha256 = self.sha256.finish().await?;
         sha256.update(&self.batch);
-        Ok(Digests { md5: md5.finalize().into(), sha256: sha256.finalize().into() })
+        let md5 = match self.md5 {
+            Some(md5) => Some(md5.finish().await?.chain_update(&self.batch).finalize().into()),
+            None => None,
+        };
+        Ok(Digests { md5, sha256: sha256.finalize().into() })
     }
 }
 
@@ -175,15 +186,19 @@ mod tests {
 
     #[tokio::test]
     async fn the_digest_is_of_all_blocks_in_order() {
-        let nothing = Digester::default().finish().await.expect("finished");
-        assert_eq!(hex::encode(nothing.md5), NOTHING);
-        let mut digester = Digester::default();
+        let nothing = Digester::new(true).finish().await.expect("finished");
+        assert_eq!(nothing.md5.map(hex::encode).as_deref(), Some(NOTHING));
+        let mut digester = Digester::new(true);
         let whole: Vec<u8> = (0..2_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
         for block in [&whole[..10], &whole[10..900_000], &whole[900_000..]] {
             digester.push(Bytes::copy_from_slice(block)).await.expect("taken");
         }
         let found = digester.finish().await.expect("finished");
-        assert_eq!(found.md5, <Md5Bytes>::from(Md5::digest(&whole)));
+        assert_eq!(found.md5, Some(<Md5Bytes>::from(Md5::digest(&whole))));
         assert_eq!(found.sha256, <Sha256Bytes>::from(Sha256::digest(&whole)));
+        let mut digester = Digester::new(false);
+        digester.push(Bytes::from(whole)).await.expect("taken");
+        let alone = digester.finish().await.expect("finished");
+        assert_eq!(alone, Digests { md5: None, ..found });
     }
 }

@@ -63,6 +63,8 @@ pub(super) struct Uploads {
     pub(super) directories: tokio::sync::RwLock<()>,
     /// What they hold in memory.
     pub(super) memory: Memory,
+    /// Their MD5 is not computed.
+    pub(super) without_md5: bool,
     /// The tasks that write. Shutdown waits for them, so that each ends its upload or undoes it.
     pub(super) tasks: TaskTracker,
 }
@@ -107,7 +109,7 @@ impl Entry {
     /// With the digests that are kept beside the storage's own knowledge.
     pub(super) fn with_digests(mut self, known: Option<Digests>) -> Entry {
         if let Some(Digests { md5, sha256 }) = known {
-            self.md5 = Some(hex::encode(md5));
+            self.md5 = md5.map(hex::encode).or(self.md5);
             self.sha256 = Some(hex::encode(sha256));
         }
         self
@@ -456,10 +458,15 @@ impl Files {
         fault::storage(operation, &self.label, path, error)
     }
 
+    /// On a file system: the directory that a path may not leave, and the path there.
+    pub(super) fn bounds(&self, path: &str) -> Option<(PathBuf, PathBuf)> {
+        let root = self.local.as_ref()?;
+        Some((root.clone(), root.join(self.key(path))))
+    }
+
     /// On a file system: refuses a path that leaves the root over a symbolic link.
     pub(super) async fn confine(&self, path: &str) -> Result<()> {
-        let Some(root) = &self.local else { return Ok(()) };
-        let (root, file) = (root.clone(), root.join(self.key(path)));
+        let Some((root, file)) = self.bounds(path) else { return Ok(()) };
         let inside = tokio::task::spawn_blocking(move || stays_below(&root, &file))
             .await
             .map_err(|error| Error::Internal { what: error.to_string() })?;

@@ -16,7 +16,7 @@ use opendal::services;
 
 use crate::error::{Error, Result};
 use crate::stage::fault;
-use crate::stage::files::{Entry, Files};
+use crate::stage::files::{Entry, Files, stays_below};
 use crate::stage::name::UPLOAD_DIR;
 
 /// How many files at a time are asked for their size, where a listing doesn't tell it.
@@ -124,6 +124,13 @@ fn walk(files: Arc<Files>, prefix: String) -> BoxStream<'static, Result<Entry>> 
     .boxed()
 }
 
+/// Whether a directory is known to be in the stage, wherever links lead.
+#[derive(Clone, Copy)]
+enum Confined {
+    Yes,
+    Unknown,
+}
+
 struct Walk {
     files: Arc<Files>,
     prefix: String,
@@ -137,12 +144,11 @@ struct Walk {
 impl Walk {
     async fn next(&mut self) -> Result<Option<Entry>> {
         if let Some(start) = self.start.take() {
-            // Links are not entered on the way, but the way may begin behind one.
-            self.files.confine(&start).await?;
             if self.is_file(&start).await? {
                 return Ok(None);
             }
-            self.enter(&start).await?;
+            // Links are not entered on the way, but the way may begin behind one.
+            self.enter(&start, Confined::Unknown).await?;
         }
         loop {
             if let Some(entry) = self.looked_at.pop_front() {
@@ -161,7 +167,7 @@ impl Walk {
                     }
                     self.looked_at = self.files.look_at_local(names).await?.into();
                 }
-                Some(Found::Directory(path)) => self.enter(&path).await?,
+                Some(Found::Directory(path)) => self.enter(&path, Confined::Yes).await?,
                 None => drop(self.open.pop()),
             }
         }
@@ -181,9 +187,9 @@ impl Walk {
         }
     }
 
-    async fn enter(&mut self, directory: &str) -> Result<()> {
+    async fn enter(&mut self, directory: &str, confined: Confined) -> Result<()> {
         let mut found = match self.files.local_root() {
-            Some(root) => self.read_local(&root, directory).await?,
+            Some(root) => self.read_local(&root, directory, confined).await?,
             None => match self.read(directory).await {
                 Ok(found) => found,
                 // Not there, or no longer.
@@ -199,12 +205,25 @@ impl Walk {
 
     /// Files and directories in a directory of this machine. Not by OpenDAL, which follows links,
     /// and asks for each file on its own.
-    async fn read_local(&self, root: &Path, directory: &str) -> Result<Vec<Found>> {
+    async fn read_local(
+        &self,
+        root: &Path,
+        directory: &str,
+        confined: Confined,
+    ) -> Result<Vec<Found>> {
         let (dir, parent, prefix) =
             (root.join(directory), directory.to_owned(), self.prefix.clone());
-        let read = tokio::task::spawn_blocking(move || read_dir(&dir, &parent, &prefix)).await;
+        let confines = match confined {
+            Confined::Yes => None,
+            Confined::Unknown => self.files.bounds(directory),
+        };
+        let read = move || match confines {
+            Some((root, path)) if !stays_below(&root, &path) => None,
+            Some(_) | None => Some(read_dir(&dir, &parent, &prefix)),
+        };
+        let read = tokio::task::spawn_blocking(read).await;
         let read = read.map_err(|error| Error::Internal { what: error.to_string() })?;
-        match read {
+        match read.ok_or_else(|| self.files.leads_out(directory))? {
             Err(error) if fault::is_absent_io(&error) => Ok(Vec::new()),
             read => read.map_err(|error| fault::io("list", &self.files.label, directory, &error)),
         }

@@ -24,6 +24,9 @@ use crate::stage::digest::Digests;
 /// Ends the path in a mark's name. Nothing that stands in an escaped path is below it.
 const END: char = '!';
 
+/// In the place of an MD5 that was not computed; it encodes nothing.
+const UNKNOWN_MD5: &str = "----------------------";
+
 const VERSION_CHARS: usize = 11;
 const MD5_CHARS: usize = 22;
 const SHA256_CHARS: usize = 43;
@@ -63,10 +66,7 @@ impl Marks {
     /// Notes the digests of a version of a file, and removes what is noted of others. The file is there
     /// already, so a failure is told to the log.
     pub(super) async fn set(&self, path: &str, etag: &str, digests: Digests) {
-        let Digests { md5, sha256 } = digests;
-        let (md5, sha256) = (BASE64.encode(md5), BASE64.encode(sha256));
-        let name = format!("{}{END}{}{md5}{sha256}", escape(path), version(etag));
-        let key = format!("{}{name}", self.base);
+        let key = format!("{}{}", self.base, name_of(path, etag, digests));
         let done = async {
             self.operator.write(&key, opendal::Buffer::new()).await?;
             let all = self.between(&format!("{}{END}", escape(path)), None).collect::<Vec<_>>();
@@ -187,6 +187,13 @@ impl Pass {
     }
 }
 
+/// A mark's name.
+fn name_of(path: &str, etag: &str, Digests { md5, sha256 }: Digests) -> String {
+    let md5 = md5.map_or_else(|| UNKNOWN_MD5.to_owned(), |md5| BASE64.encode(md5));
+    let (version, sha256) = (version(etag), BASE64.encode(sha256));
+    format!("{}{END}{version}{md5}{sha256}", escape(path))
+}
+
 impl Mark {
     fn read(key: &str, base: &str) -> Option<Mark> {
         let (path, tail) = key.strip_prefix(base)?.split_once(END)?;
@@ -195,14 +202,15 @@ impl Mark {
         }
         let (version, digests) = tail.split_at(VERSION_CHARS);
         let (md5, sha256) = digests.split_at(MD5_CHARS);
+        let md5 = match md5 {
+            UNKNOWN_MD5 => None,
+            md5 => Some(BASE64.decode(md5).ok()?.try_into().ok()?),
+        };
         Some(Mark {
             key: key.to_owned(),
             path: unescape(path)?,
             version: version.to_owned(),
-            digests: Digests {
-                md5: BASE64.decode(md5).ok()?.try_into().ok()?,
-                sha256: BASE64.decode(sha256).ok()?.try_into().ok()?,
-            },
+            digests: Digests { md5, sha256: BASE64.decode(sha256).ok()?.try_into().ok()? },
         })
     }
 }
@@ -274,12 +282,13 @@ mod tests {
 
     #[test]
     fn a_mark_says_all_by_its_name() {
-        let digests = Digests { md5: [7; 16], sha256: [8; 32] };
-        let (md5, sha256) = (BASE64.encode(digests.md5), BASE64.encode(digests.sha256));
-        let key = format!("d/{}{END}{}{md5}{sha256}", escape("a b!"), version("\"e-2\""));
-        let mark = Mark::read(&key, "d/").expect("a mark");
-        assert_eq!((mark.path.as_str(), mark.digests), ("a b!", digests));
-        assert_eq!(mark.version, version("e-2"));
+        for md5 in [Some([7; 16]), None] {
+            let digests = Digests { md5, sha256: [8; 32] };
+            let key = format!("d/{}", name_of("a b!", "\"e-2\"", digests));
+            let mark = Mark::read(&key, "d/").expect("a mark");
+            assert_eq!((mark.path.as_str(), mark.digests), ("a b!", digests));
+            assert_eq!(mark.version, version("e-2"));
+        }
         assert!(Mark::read("d/a!short", "d/").is_none());
         assert_eq!(common_prefix("ab/c", "ab/d"), "ab/");
         assert_eq!(common_prefix("a", "abc"), "a");

@@ -104,7 +104,11 @@ impl Stages {
         let policy =
             Policy::of(&config.external, &config.data_dir, config.allows_private_endpoints());
         let connections = Connections::new(catalog.register(CONNECTIONS).await?);
-        let uploads = Uploads { memory: Memory::of(&config.limits), ..Uploads::default() };
+        let uploads = Uploads {
+            memory: Memory::of(&config.limits),
+            without_md5: !config.transfer.md5,
+            ..Uploads::default()
+        };
         let stages = Stages::new(catalog, connections, storage, policy, calls, signer, uploads);
         let stages = Arc::new(Stages { _lock: Some(lock), ..stages });
         stages.begin_to_collect();

@@ -184,7 +184,8 @@ struct Upload {
     path: String,
     overwrite: bool,
     size: u64,
-    digester: Digester,
+    /// `None` once the file has come to its end.
+    digester: Option<Digester>,
     sink: Sink,
     /// See [`FileWriter::reservation`].
     reservation: Option<Arc<Reservation>>,
@@ -312,13 +313,14 @@ impl Upload {
             }
             None => Vec::new(),
         };
-        let (digester, reservation) = (Digester::default(), None);
+        let digester = Digester::new(!files.uploads.without_md5);
+        let reservation = None;
         Ok(Upload {
             files,
             path,
             overwrite,
             size: 0,
-            digester,
+            digester: Some(digester),
             sink,
             reservation,
             made,
@@ -357,9 +359,10 @@ impl Upload {
         let (files, path, overwrite, id) = (&self.files, &self.path, self.overwrite, self.id);
         let sink = &mut self.sink;
         // The digests of this block are computed while it is written.
+        let digester = self.digester.as_mut().ok_or_else(stopped)?;
         let (written, digested) = tokio::join!(
             sink.write(files, path, overwrite, id, block.clone()),
-            self.digester.push(block)
+            digester.push(block)
         );
         written.map_err(|error| self.files.fault("write", &self.path, &error))?;
         digested
@@ -375,7 +378,10 @@ impl Upload {
         if !self.overwrite && self.is_taken().await? {
             return Ok(Committed::Exists);
         }
-        let digests = std::mem::take(&mut self.digester).finish().await?;
+        let digests = match self.digester.take() {
+            Some(digester) => digester.finish().await?,
+            None => return Err(stopped()),
+        };
         if self.overwrite && self.is_there(&digests).await {
             return Ok(Committed::Same);
         }
@@ -424,7 +430,7 @@ impl Upload {
             && match (&entry.sha256, &entry.md5) {
                 // An MD5 can be forged.
                 (Some(sha256), _) => *sha256 == hex::encode(digests.sha256),
-                (None, Some(md5)) => *md5 == hex::encode(digests.md5),
+                (None, Some(md5)) => digests.md5.map(hex::encode).as_ref() == Some(md5),
                 (None, None) => false,
             }
     }
@@ -490,7 +496,7 @@ impl Upload {
     async fn note_beside_file(&self, written: &Metadata, digests: Digests) {
         let Some(etag) = written.etag() else { return };
         match digest::of_etag(etag) {
-            Some(told) if told == digests.md5 => return,
+            Some(told) if digests.md5.is_none_or(|known| told == known) => return,
             Some(_) => self.files.etag_is_md5.store(false, Ordering::Relaxed),
             None => {}
         }
