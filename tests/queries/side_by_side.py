@@ -126,7 +126,7 @@ class Server:
         ready = self.process.stdout.readline()
         if not ready.startswith("stagewire ready"):
             sys.exit(f"the server did not start: {(folder / 'server.log').read_text()}")
-        self.port = ready.split("mysql=")[1].split()[0].rsplit(":", 1)[1]
+        self.port, self.http = (ready.split(f"{name}=")[1].split()[0].rsplit(":", 1)[1] for name in ("mysql", "http"))
 
     def client(self, database="default"):
         """The command line of a client."""
