@@ -25,6 +25,8 @@ use futures::stream::{Stream, StreamExt, TryStreamExt};
 use md5::{Digest, Md5};
 use serde::Serialize;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::io::StreamReader;
 
 use super::connection::{Connection, Link, Patience, Server};
@@ -372,7 +374,7 @@ impl Download {
         let (part, file) = Part::create(&job.part, self.overwrite)?;
         // What is gone between two blocks is a failure of this disk.
         let mut file =
-            tokio::io::BufWriter::with_capacity(1 << 18, tokio::fs::File::from_std(file));
+            tokio::io::BufWriter::with_capacity(1 << 20, tokio::fs::File::from_std(file));
         fetch(&mut connection, &self.target, &job.entry, job.packing, &mut file, progress).await?;
         let sync = async { file.shutdown().await };
         sync.await.map_err(|error| Failure::local(&job.part, &error))?;
@@ -439,6 +441,9 @@ impl Drop for Part {
     }
 }
 
+/// Parts of a file that may wait for its digest; each is as large as the connection allows, 4 MiB mostly.
+const PARTS_WAITING: usize = 2;
+
 /// Writes one file, unpacked if asked for, and compares what has come with what `LIST` has said.
 async fn fetch(
     connection: &mut Connection,
@@ -454,20 +459,29 @@ async fn fetch(
         target.file(&entry.name).sql(),
         literal::text(&regex::escape(&entry.name))
     );
-    let (mut size, mut digest, mut failure) = (0_u64, Md5::new(), None);
+    let (mut size, mut failure) = (0_u64, None);
+    // What nobody knows need not be computed.
+    let (sum, digest) = entry.md5.as_ref().map(|_| Sum::begin()).unzip();
     let copied = {
         let contents = contents(connection, sql, &entry.name).await?;
-        let contents = pin!(contents.map(|part| {
+        let contents = pin!(contents.then(|part| {
             // A reader's errors are no more than texts: what is known stays here.
-            let part: Bytes = part.map_err(|error| {
+            let part: io::Result<Bytes> = part.map_err(|error| {
                 let what = io::Error::other(error.what.clone());
                 failure = Some(error);
                 what
-            })?;
-            size += part.len() as u64;
-            digest.update(&part);
-            progress.moved(part.len());
-            io::Result::Ok(part)
+            });
+            if let Ok(part) = &part {
+                size += part.len() as u64;
+                progress.moved(part.len());
+            }
+            let sum = sum.clone();
+            async move {
+                if let (Some(sum), Ok(part)) = (sum, &part) {
+                    sum.push(part.clone()).await;
+                }
+                part
+            }
         }));
         let mut packed = StreamReader::new(contents);
         let copied = tokio::io::copy(&mut packing.unpack(&mut packed), out).await;
@@ -485,12 +499,36 @@ async fn fetch(
         let expected = entry.size;
         return Err(Failure::new(format!("it has {size} bytes, but LIST has said {expected}")));
     }
-    let found = hex::encode(digest.finalize());
-    match &entry.md5 {
-        Some(md5) if *md5 != found => {
-            Err(Failure::new(format!("its MD5 is {found}, but LIST has said {md5}")))
-        }
-        _ => Ok(()),
+    drop(sum);
+    let (Some(md5), Some(digest)) = (&entry.md5, digest) else { return Ok(()) };
+    let found = digest.await.map_err(|error| Failure::new(error.to_string()))?;
+    if *md5 != found {
+        return Err(Failure::new(format!("its MD5 is {found}, but LIST has said {md5}")));
+    }
+    Ok(())
+}
+
+/// Feeds the MD5 of a file, which a thread of its own computes while the next parts come.
+#[derive(Clone)]
+struct Sum(mpsc::Sender<Bytes>);
+
+impl Sum {
+    /// With the digits that it will have once every part is there.
+    fn begin() -> (Sum, JoinHandle<String>) {
+        let (parts, mut incoming) = mpsc::channel::<Bytes>(PARTS_WAITING);
+        let computed = tokio::task::spawn_blocking(move || {
+            let mut digest = Md5::new();
+            while let Some(part) = incoming.blocking_recv() {
+                digest.update(&part);
+            }
+            hex::encode(digest.finalize())
+        });
+        (Sum(parts), computed)
+    }
+
+    async fn push(&self, part: Bytes) {
+        // A thread that has stopped is told by its end.
+        let _stopped = self.0.send(part).await;
     }
 }
 

@@ -162,7 +162,7 @@ impl Form {
             });
         }
         let options = Options::as_it_comes(self.overwrite);
-        let upload = Upload::new(self.files.clone(), self.dir.clone(), &name, options)?;
+        let mut upload = Upload::new(self.files.clone(), self.dir.clone(), &name, options)?;
         if upload.skipped_already().await?.is_some() {
             return Err(Error::FileExists { path: self.dir.join(&name)?.to_string() });
         }

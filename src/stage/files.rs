@@ -2,7 +2,7 @@
 //! in `writer.rs`.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -474,8 +474,25 @@ impl Files {
     }
 }
 
+/// Whether no part of a path is a link, as far as it exists. A name with a `/` behind it would be what it leads to.
+fn has_no_links(root: &Path, inner: &Path) -> bool {
+    let mut at = root.to_owned();
+    inner.components().all(|part| {
+        at.push(part);
+        matches!(part, Component::Normal(_))
+            && match at.symlink_metadata() {
+                Ok(found) => !found.is_symlink(),
+                Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+            }
+    })
+}
+
 /// Whether what exists of the path is below the root once links are followed.
 pub(super) fn stays_below(root: &Path, path: &Path) -> bool {
+    // Without links it is, and that is seen by one look at each of its parts.
+    if root.is_dir() && path.strip_prefix(root).is_ok_and(|inner| has_no_links(root, inner)) {
+        return true;
+    }
     for part in path.ancestors() {
         if let Ok(real) = part.canonicalize() {
             // Above a root that was removed, a place without links will do: the root comes back.

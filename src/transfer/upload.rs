@@ -88,6 +88,9 @@ pub struct Upload {
     name: String,
     options: Options,
     received: u64,
+    /// Nothing was there before the client was asked: not asked again when the first bytes come, for the end of the
+    /// upload looks once more.
+    absent: Option<StagePath>,
     state: State,
 }
 
@@ -123,15 +126,20 @@ impl Upload {
         }
         dir.join(name)?;
         let state = State::Head(BytesMut::new());
-        Ok(Upload { files, dir, name: name.to_owned(), options, received: 0, state })
+        let (name, absent) = (name.to_owned(), None);
+        Ok(Upload { files, dir, name, options, received: 0, absent, state })
     }
 
     /// What would be reported if the file were skipped now, because one of the name that it will
     /// most likely get is there already; `None` if there is none, or it may be replaced. Asked
     /// before the client is asked for a byte.
-    pub async fn skipped_already(&self) -> Result<Option<Report>> {
+    pub async fn skipped_already(&mut self) -> Result<Option<Report>> {
         let plan = self.plan(None)?;
-        if self.options.overwrite || self.files.stat(&plan.target).await?.is_none() {
+        if self.options.overwrite {
+            return Ok(None);
+        }
+        if self.files.stat(&plan.target).await?.is_none() {
+            self.absent = Some(plan.target);
             return Ok(None);
         }
         Ok(Some(plan.report(0, 0, Status::Skipped)))
@@ -221,7 +229,10 @@ impl Upload {
     /// Decides what the file is and opens its place.
     async fn begin(&mut self, head: &[u8]) -> Result<()> {
         let plan = self.plan(Some(head))?;
-        if !self.options.overwrite && self.files.stat(&plan.target).await?.is_some() {
+        if !self.options.overwrite
+            && self.absent.as_ref() != Some(&plan.target)
+            && self.files.stat(&plan.target).await?.is_some()
+        {
             self.state = State::Skipping(plan);
             return Ok(());
         }

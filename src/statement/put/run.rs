@@ -294,7 +294,7 @@ impl Put {
                     Ok((_, target)) if targets.get(&target).is_some_and(|count| *count > 1) => {
                         Ready::Decided(Err(Error::Collision { target: target.to_string() }))
                     }
-                    Ok((upload, _)) => match upload.skipped_already().await {
+                    Ok((mut upload, _)) => match upload.skipped_already().await {
                         Ok(None) => match upload.check_room() {
                             Ok(()) => Ready::Ask(upload),
                             Err(error) => Ready::Decided(Err(error)),
