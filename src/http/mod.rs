@@ -9,6 +9,7 @@ mod upload_to_stage;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
@@ -16,6 +17,7 @@ use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
+use headers::{Date, HeaderMapExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +88,12 @@ async fn only_secure(
     }
 }
 
+/// When it is. hyper's own `Date` stands still where a clock was set back, until it is as late again.
+async fn dated(mut answer: Response) -> Response {
+    answer.headers_mut().typed_insert(Date::from(SystemTime::now()));
+    answer
+}
+
 /// A path, and what is answered there.
 pub struct Route {
     /// As `axum` writes it: a name in braces is any text.
@@ -128,5 +136,6 @@ fn router(instance: Arc<Instance>, stop: CancellationToken) -> Router {
         .method_not_allowed_fallback(answer::wrong_method)
         .layer(middleware::from_fn_with_state(stop, only_before_the_end))
         .layer(middleware::from_fn_with_state(Arc::clone(&instance), only_secure))
+        .layer(middleware::map_response(dated))
         .with_state(instance)
 }

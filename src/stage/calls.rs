@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Limits;
 use crate::metrics::StorageCall;
+use crate::stage::alive::Alive;
 use crate::stage::guard::{self, Guard};
 
 /// Between tries. With five more than the first they end after some 15 seconds: long enough for a storage to
@@ -28,6 +29,7 @@ pub(super) struct Calls {
     timeout: Duration,
     retries: usize,
     abandoned_after: Duration,
+    alive: Arc<Alive>,
     /// `None`: any number at a time.
     turns: Option<Arc<Semaphore>>,
 }
@@ -45,6 +47,7 @@ impl Calls {
             timeout: Duration::from_secs(limits.storage_timeout_s),
             retries: limits.storage_retries,
             abandoned_after: limits.abandoned_after(),
+            alive: Arc::default(),
             turns: (most > 0).then(|| Arc::new(Semaphore::new(most))),
         }
     }
@@ -57,6 +60,11 @@ impl Calls {
     /// How old an upload is that nobody goes on with.
     pub(super) fn abandoned_after(&self) -> Duration {
         self.abandoned_after
+    }
+
+    /// What is not, for this server is writing it.
+    pub(super) fn alive(&self) -> &Arc<Alive> {
+        &self.alive
     }
 
     /// An operator over the network, so that its calls go by these rules. `label` is whose they are, for the log.

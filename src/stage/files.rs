@@ -13,6 +13,7 @@ use opendal::{Metadata, Operator};
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, Result};
+use crate::stage::alive::Alive;
 use crate::stage::copy::Home;
 use crate::stage::digest::Digests;
 use crate::stage::lock::Locks;
@@ -63,6 +64,8 @@ pub(super) struct Uploads {
     pub(super) directories: tokio::sync::RwLock<()>,
     /// What they hold in memory.
     pub(super) memory: Memory,
+    /// Which there are.
+    pub(super) alive: Arc<Alive>,
     /// The tasks that write. Shutdown waits for them, so that each ends its upload or undoes it.
     pub(super) tasks: TaskTracker,
 }

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::stage::alive::Life;
 use crate::stage::digest::{Digester, Digests};
 use crate::stage::files::{Files, missing_dirs, remove_empty};
 use crate::stage::lock::sync_dir;
@@ -192,6 +193,8 @@ struct Upload {
     made: Vec<PathBuf>,
     /// What it may hold.
     memory: Held,
+    /// Tells who collects what is abandoned.
+    _life: Life,
     /// What the object says of whose it is; see [`Upload::arrived`].
     id: Uuid,
 }
@@ -284,7 +287,7 @@ impl Upload {
         memory: Held,
     ) -> Result<Upload> {
         files.check_present(&path)?;
-        let id = Uuid::new_v4();
+        let (id, life) = (Uuid::new_v4(), files.uploads.alive.begin(&path));
         let sink = match files.kind_of_sink() {
             KindOfSink::Stream => {
                 // On a file system the condition is only a look beforehand; see `commit`.
@@ -323,6 +326,7 @@ impl Upload {
             reservation,
             made,
             memory,
+            _life: life,
             id,
         })
     }
