@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::access::audit;
 use crate::access::people::{Identity, Rights, ServerPrivilege, StagePrivilege};
@@ -23,6 +24,7 @@ use crate::instance::Instance;
 use crate::metrics::{self, Download};
 use crate::processes::{Came, Running, Seat, Shown, Teller, Who};
 use crate::rows::{Column, Done, Outcome, Row, RowStream, Value};
+use crate::spans;
 use crate::sql::literal;
 use crate::sql::location::Area;
 use crate::sql::mode::SqlMode;
@@ -329,11 +331,12 @@ impl Session {
         // Who may run nothing more may end something.
         let ends = matches!(parsed, Ok(Statement::Kill(_)));
         let most = if ends { 0 } else { self.limits.statements };
+        let span = spans::statement(kind, sql, &text, &self.peer.user.name);
         let running = self.seat.run(text.clone(), came, self.database.as_deref(), most);
         let outcome = match (parsed, running) {
             (Ok(statement), Some(running)) => {
                 let mut files = Watched { client: files, teller: running.teller() };
-                self.run(&statement, &mut files, running, started).await
+                self.run(&statement, &mut files, running, started).instrument(span.clone()).await
             }
             (Err(error), _) => Err(error),
             (Ok(_), None) => Err(Error::LimitReached {
@@ -347,7 +350,7 @@ impl Session {
         metrics::statement(kind, outcome.is_ok(), started.elapsed());
         self.log(&text, &outcome, started);
         audit::record(&self.peer.user.name, self.peer.ip, &text, changes, &outcome);
-        outcome
+        spans::outcome(span, outcome)
     }
 
     /// Runs a statement until it ends or is killed. Whoever is dropped half-way has undone what it

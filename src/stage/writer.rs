@@ -11,9 +11,11 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use opendal::{Metadata, Writer};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::spans;
 use crate::stage::alive::Life;
 use crate::stage::digest::{Digester, Digests};
 use crate::stage::files::{Files, missing_dirs, remove_empty};
@@ -60,6 +62,16 @@ pub enum Committed {
     Same,
 }
 
+impl Committed {
+    /// Of what was written.
+    fn size(&self) -> Option<u64> {
+        match self {
+            Committed::Written { size } => Some(*size),
+            Committed::Exists | Committed::Same => None,
+        }
+    }
+}
+
 enum Step {
     Block(Bytes),
     /// It has come to its end, and waits.
@@ -89,9 +101,16 @@ impl Files {
         upload.reservation.clone_from(&reservation);
         let (blocks, incoming) = mpsc::channel(CHANNEL_BLOCKS);
         let (done, outcome) = oneshot::channel();
+        let span = spans::upload(&self.label, path.as_str());
+        let work = async move {
+            let outcome = upload.run(incoming).await;
+            spans::uploaded(outcome.as_ref().map(Committed::size));
+            outcome
+        };
         self.uploads.tasks.spawn(async move {
+            let outcome = work.instrument(span).await;
             // Nobody listens any more if the statement was cut off; the upload is undone by then.
-            let _unheard = done.send(upload.run(incoming).await);
+            let _unheard = done.send(outcome);
         });
         Ok(FileWriter { blocks, reservation, outcome: Some(outcome) })
     }
