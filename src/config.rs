@@ -74,6 +74,18 @@ pub struct Config {
     pub transfer: Transfer,
     /// Bounds on queries.
     pub query: Queries,
+    /// Where spans are sent.
+    pub otlp: Otlp,
+}
+
+/// Where spans are sent by OTLP over HTTP.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Otlp {
+    /// The collector's URL. `None`: what the standard's variables say, else nowhere.
+    pub endpoint: Option<String>,
+    /// What every request to it has.
+    pub headers: BTreeMap<String, Secret>,
 }
 
 /// How connections are encrypted: files with PEM texts.
@@ -351,6 +363,7 @@ struct File {
     limits: Limits,
     transfer: Transfer,
     query: Queries,
+    otlp: Otlp,
 }
 
 /// What the command line and the environment said; each wins over the file.
@@ -372,6 +385,8 @@ pub struct Overrides {
     pub tls_key: Option<PathBuf>,
     /// `--require-secure-transport`, `STAGEWIRE_REQUIRE_SECURE_TRANSPORT`
     pub require_secure_transport: Option<bool>,
+    /// `--otlp-endpoint`, `STAGEWIRE_OTLP_ENDPOINT`
+    pub otlp_endpoint: Option<String>,
 }
 
 impl Config {
@@ -416,6 +431,10 @@ impl Config {
             limits: file.limits,
             transfer: file.transfer,
             query: file.query,
+            otlp: Otlp {
+                endpoint: overrides.otlp_endpoint.or(file.otlp.endpoint),
+                headers: file.otlp.headers,
+            },
         };
         config.check()?;
         Ok(config)

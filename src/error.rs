@@ -753,6 +753,8 @@ pub enum StorageKind {
     Denied,
     /// The credentials were good once.
     Expired,
+    /// What is signed by this server's clock is from another time than the storage's.
+    Clock,
     /// No space is left.
     Full,
     /// A file stands where a directory should be, or the other way round.
@@ -1406,6 +1408,7 @@ impl StorageKind {
             StorageKind::NotFound => "the bucket, container or directory doesn't exist",
             StorageKind::Denied => "the storage refuses it, or the credentials are wrong",
             StorageKind::Expired => "the credentials have expired",
+            StorageKind::Clock => "the server's clock and the storage's differ too much",
             StorageKind::Full => "no space is left",
             StorageKind::NotADirectory => "a file stands where a directory should be",
             StorageKind::Unsupported => "this kind of storage can't do it",
@@ -1424,6 +1427,7 @@ impl StorageKind {
             StorageKind::Full => code(1021, "HY000"),
             StorageKind::Unsupported => code(1235, "42000"),
             StorageKind::NotADirectory
+            | StorageKind::Clock
             | StorageKind::Busy
             | StorageKind::Failed
             | StorageKind::Unknown => code(1030, "HY000"),
@@ -1437,6 +1441,9 @@ impl StorageKind {
             ),
             StorageKind::Expired => {
                 Some("give the stage or its connection new ones: ALTER STAGE or ALTER CONNECTION")
+            }
+            StorageKind::Clock => {
+                Some("set the clock of the machine that the server runs on (by NTP)")
             }
             StorageKind::Failed | StorageKind::NotFound => Some("the server's log has more"),
             StorageKind::Busy => Some("try again later"),

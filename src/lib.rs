@@ -41,6 +41,7 @@ pub mod schema;
 pub mod server;
 pub mod session;
 pub mod similar;
+pub mod spans;
 pub mod sql;
 pub mod stage;
 pub mod statement;

@@ -11,15 +11,17 @@ use stagewire::client;
 use stagewire::config::{Config, Overrides, Secret};
 use stagewire::error::{Error, Result};
 use stagewire::instance::Instance;
+use stagewire::spans::{self, Sender};
 use stagewire::{http, metrics, server, tls};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{Level, Metadata};
-use tracing_subscriber::filter::filter_fn;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 /// Named stages for files on any storage, for every MySQL client.
 #[derive(Parser)]
@@ -64,6 +66,9 @@ struct Serve {
         default_missing_value = "true"
     )]
     require_secure_transport: Option<bool>,
+    /// Where spans are sent by OTLP, such as http://localhost:4318 [default: nowhere]
+    #[arg(long, env = "STAGEWIRE_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
     /// A TOML file with everything else
     #[arg(long, env = "STAGEWIRE_CONFIG")]
     config: Option<PathBuf>,
@@ -91,13 +96,10 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     tls::choose_provider();
     match CommandLine::parse().command {
-        Command::Serve(options) => {
-            start_log();
-            match run(options) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => complain(&error, error.hint()),
-            }
-        }
+        Command::Serve(options) => match run(options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&error, error.hint()),
+        },
         Command::Put(put) => companion(async move { put.run().await }),
         Command::Get(get) => companion(async move { get.run().await }),
         Command::Ls(ls) => companion(async move { ls.run().await }),
@@ -142,14 +144,26 @@ fn companion(command: impl Future<Output = client::Result<bool>>) -> ExitCode {
 /// is used of it takes memory.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
 
-fn start_log() {
+fn start_log(sender: Option<&Sender>) {
     let wanted =
         EnvFilter::try_from_env("STAGEWIRE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::registry()
-        .with(wanted)
-        .with(filter_fn(may_be_logged))
-        .with(fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr))
-        .init();
+    let registry = tracing_subscriber::registry();
+    match sender {
+        // What nobody wants is made by nobody.
+        None => registry.with(wanted).with(filter_fn(may_be_logged)).with(lines()).init(),
+        Some(sender) => registry
+            .with(lines().with_filter(wanted.and(filter_fn(may_be_logged))))
+            .with(sender.layer().with_filter(filter_fn(spans::is_one)))
+            .init(),
+    }
+}
+
+/// What writes the log.
+fn lines<S>() -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr)
 }
 
 /// Libraries that print credentials or whole statements when asked for their debug messages.
@@ -157,8 +171,9 @@ const INDISCREET: &[&str] = &["reqsign", "sqlparser"];
 
 /// Whatever `STAGEWIRE_LOG` asks for.
 fn may_be_logged(message: &Metadata<'_>) -> bool {
-    *message.level() <= Level::INFO
-        || INDISCREET.iter().all(|library| !message.target().starts_with(library))
+    let discreet = *message.level() <= Level::INFO
+        || INDISCREET.iter().all(|library| !message.target().starts_with(library));
+    discreet && !spans::is_one(message)
 }
 
 fn run(options: Serve) -> Result<()> {
@@ -171,15 +186,22 @@ fn run(options: Serve) -> Result<()> {
         tls_cert: options.tls_cert,
         tls_key: options.tls_key,
         require_secure_transport: options.require_secure_transport,
+        otlp_endpoint: options.otlp_endpoint,
     };
     let config = Config::load(options.config.as_deref(), overrides)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(STACK_BYTES)
         .build();
-    runtime
-        .map_err(|error| startup(format!("Can't start threads: {error}")))?
-        .block_on(serve(config))
+    let runtime = runtime.map_err(|error| startup(format!("Can't start threads: {error}")))?;
+    let sender = Sender::open(&config.otlp, runtime.handle())?;
+    start_log(sender.as_ref());
+    let served = runtime.block_on(serve(config));
+    // While the runtime still has its threads: they send.
+    if let Some(sender) = sender {
+        sender.end();
+    }
+    served
 }
 
 /// As many files and connections as the system allows: by default it allows more than it gives.

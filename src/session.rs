@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::access::audit;
 use crate::access::people::{Identity, Rights, ServerPrivilege, StagePrivilege};
@@ -23,6 +24,7 @@ use crate::instance::Instance;
 use crate::metrics::{self, Download};
 use crate::processes::{Came, Running, Seat, Shown, Teller, Who};
 use crate::rows::{Column, Done, Outcome, Row, RowStream, Value};
+use crate::spans;
 use crate::sql::literal;
 use crate::sql::location::Area;
 use crate::sql::mode::SqlMode;
@@ -327,12 +329,13 @@ impl Session {
         let started = Instant::now();
         let read = Statement::parse_in(sql, self.sql_mode());
         let read = read.map(|statement| Read::of(statement, sql));
-        self.execute_as(Came::AsText, read, started, files).await
+        self.execute_as(Came::AsText, sql, read, started, files).await
     }
 
     async fn execute_as(
         &mut self,
         came: Came,
+        written: &str,
         read: Result<Read>,
         started: Instant,
         files: &mut dyn ClientFiles,
@@ -346,11 +349,12 @@ impl Session {
         // Who may run nothing more may end something.
         let ends = read.as_ref().is_ok_and(|read| matches!(*read.statement, Statement::Kill(_)));
         let most = if ends { 0 } else { self.limits.statements };
+        let span = spans::statement(kind, written, &text, &self.peer.user.name);
         let running = self.seat.run(text.clone(), came, most);
         let outcome = match (read, running) {
             (Ok(read), Some(running)) => {
                 let mut files = Watched { client: files, teller: running.teller() };
-                self.run(&read, &mut files, running, started).await
+                self.run(&read, &mut files, running, started).instrument(span.clone()).await
             }
             (Err(error), _) => Err(error),
             (Ok(_), None) => Err(Error::LimitReached {
@@ -364,7 +368,7 @@ impl Session {
         metrics::statement(kind, outcome.is_ok(), started.elapsed());
         self.log(&text, &outcome, started);
         audit::record(&self.peer.user.name, self.peer.ip, &text, changes, &outcome);
-        outcome
+        spans::outcome(span, outcome)
     }
 
     /// Runs a statement until it ends or is killed. Whoever is dropped half-way has undone what it
@@ -471,7 +475,9 @@ impl Session {
         }
         let (started, came) = (Instant::now(), Came::Prepared);
         if let Some(read) = &prepared.read {
-            return self.execute_as(came, Ok(read.clone()), started, &mut NoFiles).await;
+            return self
+                .execute_as(came, &prepared.sql, Ok(read.clone()), started, &mut NoFiles)
+                .await;
         }
         let Prepared { sql, places, sql_mode, .. } = prepared;
         // A file is not written into the text and read out of it again.
@@ -480,14 +486,14 @@ impl Session {
         {
             self.parameters = parameters;
             let read = Ok(Read::of(statement, sql));
-            let outcome = self.execute_as(came, read, started, &mut NoFiles).await;
+            let outcome = self.execute_as(came, sql, read, started, &mut NoFiles).await;
             self.parameters.clear();
             return outcome;
         }
         let text = fill(sql, *sql_mode, places, &parameters)?;
         let read = Statement::parse_in(&text, *sql_mode);
         let read = read.map(|statement| Read::of(statement, &text));
-        self.execute_as(came, read, started, &mut NoFiles).await
+        self.execute_as(came, &text, read, started, &mut NoFiles).await
     }
 
     /// `USE database`, `COM_INIT_DB`, and the database of a handshake.

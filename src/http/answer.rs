@@ -174,9 +174,10 @@ fn status(error: &Error) -> StatusCode {
             StorageKind::NotADirectory => StatusCode::CONFLICT,
             StorageKind::Busy => StatusCode::SERVICE_UNAVAILABLE,
             StorageKind::Unsupported => StatusCode::BAD_REQUEST,
-            StorageKind::NotFound | StorageKind::Failed | StorageKind::Unknown => {
-                StatusCode::BAD_GATEWAY
-            }
+            StorageKind::NotFound
+            | StorageKind::Clock
+            | StorageKind::Failed
+            | StorageKind::Unknown => StatusCode::BAD_GATEWAY,
         },
         Error::IdleTimeout | Error::ReadTimeout => StatusCode::REQUEST_TIMEOUT,
         Error::Shutdown | Error::TooManyConnections | Error::NoTurn { .. } => {

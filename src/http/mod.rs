@@ -9,6 +9,7 @@ mod upload_to_stage;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
@@ -16,14 +17,16 @@ use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
+use headers::{Date, HeaderMapExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use self::answer::Failure;
 use self::listener::{Caller, Door};
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::metrics;
+use crate::{metrics, spans};
 
 /// Tells nothing, and whoever watches over servers asks for it in the clear.
 const HEALTH: &str = "/health";
@@ -86,6 +89,24 @@ async fn only_secure(
     }
 }
 
+/// When it is. hyper's own `Date` stands still where a clock was set back, until it is as late again.
+async fn dated(mut answer: Response) -> Response {
+    answer.headers_mut().typed_insert(Date::from(SystemTime::now()));
+    answer
+}
+
+/// Whoever only watches over servers asks too often to be told of.
+async fn in_a_span(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if matches!(path, HEALTH | METRICS) {
+        return next.run(request).await;
+    }
+    let span = spans::request(request.method().as_str(), path, request.headers());
+    let answer = next.run(request).instrument(span.clone()).await;
+    spans::answered(&span, answer.status().as_u16());
+    answer
+}
+
 /// A path, and what is answered there.
 pub struct Route {
     /// As `axum` writes it: a name in braces is any text.
@@ -128,5 +149,7 @@ fn router(instance: Arc<Instance>, stop: CancellationToken) -> Router {
         .method_not_allowed_fallback(answer::wrong_method)
         .layer(middleware::from_fn_with_state(stop, only_before_the_end))
         .layer(middleware::from_fn_with_state(Arc::clone(&instance), only_secure))
+        .layer(middleware::from_fn(in_a_span))
+        .layer(middleware::map_response(dated))
         .with_state(instance)
 }

@@ -9,6 +9,7 @@ use futures::FutureExt;
 use opensrv_mysql::{AsyncMysqlIntermediary, IntermediaryOptions};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::capability::Capabilities;
 use super::gate::{Bounds, GateHandle, Layers, Stream};
@@ -20,6 +21,7 @@ use crate::access::people::Identity;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::session::Session;
+use crate::spans;
 
 /// One connection's state, as far as it is not its session's.
 pub(super) struct Connection<S> {
@@ -92,7 +94,8 @@ pub(super) async fn serve<S: Stream>(
     let all = stop.all.child_token();
     let killed = connection.killed.clone();
     let needed = connection.place.needed.clone();
-    let run = AssertUnwindSafe(connection.run()).catch_unwind();
+    let run = connection.run().instrument(spans::connection(id, ip));
+    let run = AssertUnwindSafe(run).catch_unwind();
     tokio::select! {
         biased;
         end = run => match end {

@@ -25,6 +25,7 @@ use crate::instance::SERVER_VERSION;
 use crate::metrics;
 use crate::rows::{Done, Outcome};
 use crate::session::{Changes, Peer, Session};
+use crate::spans;
 
 /// Bytes of a text that are shown of what is not UTF-8.
 const SHOWN_BYTES: usize = 6;
@@ -181,6 +182,7 @@ impl<S: Stream> Connection<S> {
         let cipher = peer.cipher.as_ref().map(|cipher| &cipher.suite);
         tracing::debug!(connection = self.id, user = %peer.user, ?attributes, cipher, "logged in");
         let user = peer.user.name.clone();
+        spans::logged_in(&user);
         let begun = Session::begin(self.instance.clone(), peer, self.killed.clone()).await;
         let session = match begun {
             Ok(session) => self.session.insert(session),

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use futures::stream::StreamExt;
 use opendal::layers::{RetryEvent, RetryLayer, TimeoutLayer};
-use opendal::raw::Operation;
+use opendal::raw::{BoxedStaticFuture, Operation};
 use opendal::{
-    Buffer, ErrorKind, HttpBody, HttpTransport, HttpTransporter, OperationContext, Operator,
+    Buffer, ErrorKind, Execute, Executor, HttpBody, HttpTransport, HttpTransporter,
+    OperationContext, Operator,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument;
 
 use crate::config::Limits;
 use crate::metrics::StorageCall;
+use crate::spans;
+use crate::stage::alive::Alive;
 use crate::stage::guard::{self, Guard};
 
 /// Between tries. With five more than the first they end after some 15 seconds: long enough for a storage to
@@ -28,6 +32,7 @@ pub(super) struct Calls {
     timeout: Duration,
     retries: usize,
     abandoned_after: Duration,
+    alive: Arc<Alive>,
     /// `None`: any number at a time.
     turns: Option<Arc<Semaphore>>,
 }
@@ -45,6 +50,7 @@ impl Calls {
             timeout: Duration::from_secs(limits.storage_timeout_s),
             retries: limits.storage_retries,
             abandoned_after: limits.abandoned_after(),
+            alive: Arc::default(),
             turns: (most > 0).then(|| Arc::new(Semaphore::new(most))),
         }
     }
@@ -59,14 +65,22 @@ impl Calls {
         self.abandoned_after
     }
 
+    /// What is not, for this server is writing it.
+    pub(super) fn alive(&self) -> &Arc<Alive> {
+        &self.alive
+    }
+
     /// An operator over the network, so that its calls go by these rules. `label` is whose they are, for the log.
     ///
     /// Each try is timed, so the timeout is inside of the retry.
     pub(super) fn lead(&self, operator: Operator, guard: Option<&Guard>, label: &str) -> Operator {
         let label = label.to_owned();
         let told = move |event: RetryEvent<'_>| tell(&label, &event);
+        let context = OperationContext::default()
+            .with_http_transport(self.way(guard))
+            .with_executor(Executor::with(Beside));
         operator
-            .with_context(OperationContext::default().with_http_transport(self.way(guard)))
+            .with_context(context)
             .layer(TimeoutLayer::new().with_timeout(self.timeout).with_io_timeout(self.timeout))
             .layer(
                 RetryLayer::new()
@@ -97,6 +111,15 @@ fn tell(label: &str, event: &RetryEvent<'_>) {
     );
 }
 
+/// Where OpenDAL runs what it does beside its caller: the span of that is the caller's.
+struct Beside;
+
+impl Execute for Beside {
+    fn execute(&self, work: BoxedStaticFuture<()>) {
+        let _goes_on = tokio::spawn(work.in_current_span());
+    }
+}
+
 /// Where calls are let in one by one, and counted.
 struct Turnstile {
     way: HttpTransporter,
@@ -118,9 +141,12 @@ impl HttpTransport for Turnstile {
     ) -> Result<http::Response<HttpBody>, opendal::Error> {
         let operation = request.extensions().get::<Operation>().copied();
         let turn = self.turn().await;
-        let call = StorageCall::begin(operation.map_or("other", Operation::into_static));
-        let answer = self.way.fetch(request).await;
+        let name = operation.map_or("other", Operation::into_static);
+        let (call, span) = (StorageCall::begin(name), spans::storage_call(name));
+        let answer = self.way.fetch(request).instrument(span.clone()).await;
         call.end(outcome(&answer));
+        spans::called(&span, outcome(&answer));
+        drop(span);
         let (head, body) = answer?.into_parts();
         // Who reads a file decides how long that takes, and may have to write elsewhere before he goes on: with
         // its turn kept until then, some copies could wait for each other for ever.

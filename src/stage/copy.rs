@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures::stream::TryStreamExt;
 use opendal::{Metadata, Operator};
+use tracing::Instrument;
 
 use crate::error::{Error, Result};
 use crate::stage::calls::Calls;
@@ -185,7 +186,7 @@ impl Route {
         if let Some(reservation) = &reservation {
             reservation.grow_by(entry.size)?;
         }
-        let copied = self.to.uploads.tasks.spawn(async move {
+        let work = async move {
             let capability = bucket.info().capability();
             let options = opendal::options::CopyOptions {
                 if_not_exists: !overwrite && capability.copy_with_if_not_exists,
@@ -209,7 +210,8 @@ impl Route {
                 }
                 Err(error) => Err(fault::storage("copy", &source, &entry.path, &error)),
             }
-        });
+        };
+        let copied = self.to.uploads.tasks.spawn(work.in_current_span());
         copied.await.map_err(|error| Error::Internal { what: error.to_string() })?
     }
 

@@ -3,6 +3,8 @@
 use std::error::Error as _;
 use std::io;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::error::{Error, StorageKind};
 use crate::stage::guard;
 
@@ -63,6 +65,28 @@ pub(super) fn is_absent_io(error: &io::Error) -> bool {
 /// tell it.
 const EXPIRED: &str = "ExpiredToken";
 
+/// What they call a request that is signed by another clock than theirs.
+const SKEWED: &str = "RequestTimeTooSkewed";
+
+/// As far apart as clocks may be for Amazon S3 and most others.
+const MAX_SKEW: SignedDuration = SignedDuration::from_mins(15);
+
+/// Whether a refusal comes of clocks that differ. The answer to HEAD has no text that would say so, but a time.
+fn is_skewed(error: &opendal::Error) -> bool {
+    let text = error.to_string();
+    text.contains(SKEWED)
+        || error.kind() == opendal::ErrorKind::PermissionDenied
+            && time_of(&text)
+                .is_some_and(|theirs| Timestamp::now().duration_since(theirs).abs() >= MAX_SKEW)
+}
+
+/// When an answer was given. OpenDAL shows the headers of one that it makes an error of.
+fn time_of(text: &str) -> Option<Timestamp> {
+    let (_, rest) = text.split_once("\"date\": \"")?;
+    let (date, _) = rest.split_once('"')?;
+    jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp())
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "kinds to come are failures too")]
 fn kind(error: &opendal::Error) -> StorageKind {
     if let Some(kind) = error.source().and_then(|s| s.downcast_ref()).and_then(io_kind) {
@@ -70,6 +94,9 @@ fn kind(error: &opendal::Error) -> StorageKind {
     }
     if error.to_string().contains(EXPIRED) {
         return StorageKind::Expired;
+    }
+    if is_skewed(error) {
+        return StorageKind::Clock;
     }
     match error.kind() {
         // S3 and its like; for OpenDAL a missing bucket is a wrong setting.

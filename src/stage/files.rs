@@ -13,6 +13,7 @@ use opendal::{Metadata, Operator};
 use tokio_util::task::TaskTracker;
 
 use crate::error::{Error, Result};
+use crate::stage::alive::Alive;
 use crate::stage::copy::Home;
 use crate::stage::digest::Digests;
 use crate::stage::lock::Locks;
@@ -65,6 +66,8 @@ pub(super) struct Uploads {
     pub(super) memory: Memory,
     /// Their MD5 is not computed.
     pub(super) without_md5: bool,
+    /// Which there are.
+    pub(super) alive: Arc<Alive>,
     /// The tasks that write. Shutdown waits for them, so that each ends its upload or undoes it.
     pub(super) tasks: TaskTracker,
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use opendal::Operator;
 use parking_lot::RwLock;
+use tracing::Instrument;
 
 use crate::error::{Error, Result};
 use crate::stage::fault;
@@ -148,7 +149,7 @@ impl<R: Record> History<R> {
                 history.put_shared(&key, revision, bytes).await
             }
         };
-        let done = tokio::spawn(put).await;
+        let done = tokio::spawn(put.in_current_span()).await;
         done.map_err(|error| Error::Internal { what: error.to_string() })?
     }
 

@@ -21,7 +21,7 @@
 //! | `calls` | what every call over the network goes through: time limit, more tries, turns, a count |
 //! | [`files`], `local`, `list`, `writer`, `parts` | look, read, remove; files of this machine; the order of a listing; an upload, in parts |
 //! | `digest`, `attribute`, `marks` | the MD5s and SHA-256s of files: computed; kept in a directory; kept in an object store |
-//! | `unfinished` | what a server that was killed has left in a bucket |
+//! | `unfinished`, `alive` | what a server that was killed has left in a bucket; what this one is writing, and so is not left |
 //! | `copy` | from one place to another: by the storage, or through here |
 //! | `memory` | what files on their way may hold in memory, together |
 //! | `presign`, `link` | URLs that need no password: the storage's, and our own |
@@ -65,6 +65,7 @@
 //!            unfinished/                   uploads on their way; emptied at each start
 //! ```
 
+mod alive;
 mod attribute;
 mod calls;
 mod catalog;

@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use md5::{Digest, Md5};
 use opendal::{Operator, services};
 use parking_lot::Mutex;
+use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::stage::calls::Calls;
@@ -111,7 +112,7 @@ pub(super) async fn open(
         }
         Scheme::Fs => {
             let root = fs_path(external);
-            open_dir(&root, &root.join(UPLOAD_DIR), label, calls.abandoned_after()).await
+            open_dir(&root, &root.join(UPLOAD_DIR), label, calls).await
         }
         Scheme::S3 => {
             if !settings.contains_key("region") {
@@ -138,7 +139,7 @@ pub(super) async fn open(
 
 /// Opens a directory of this machine. `uploads` is where unfinished files grow; it has to be on
 /// the same file system, because they are renamed into place. One is written to all the time; those that nobody
-/// has touched for `abandoned_after` were left by a server that was killed, and are removed.
+/// has touched for long were left by a server that was killed, and are removed.
 ///
 /// There is no retry here. OpenDAL takes every unknown error of a file system for temporary, and
 /// its writer would append a block again of which a part was written.
@@ -146,19 +147,19 @@ pub(super) async fn open_dir(
     root: &Path,
     uploads: &Path,
     label: &str,
-    abandoned_after: Duration,
+    calls: &Calls,
 ) -> Result<Opened> {
     let failed = |error: opendal::Error| fault::storage("open", label, "", &error);
     let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| not_utf8(path));
     let (root_text, uploads_text) = (text(root)?, text(uploads)?);
-    let (root, uploads) = (root.to_owned(), uploads.to_owned());
+    let (root, uploads, calls) = (root.to_owned(), uploads.to_owned(), calls.clone());
     let built = tokio::task::spawn_blocking(move || {
         // A directory that can only be read is a stage as well.
         let read_only = std::fs::create_dir_all(&uploads).is_err() && root.is_dir();
         let mut builder = services::Fs::default().root(&root_text);
         if !read_only {
             builder = builder.atomic_write_dir(&uploads_text);
-            remove_abandoned(&uploads, abandoned_after);
+            remove_abandoned(&uploads, &calls);
         }
         let operator = Operator::new(builder)?;
         let root = root.canonicalize().map_err(|error| {
@@ -177,16 +178,30 @@ fn not_utf8(path: &Path) -> Error {
     }
 }
 
-fn remove_abandoned(uploads: &Path, after: Duration) {
-    let now = SystemTime::now();
+fn remove_abandoned(uploads: &Path, calls: &Calls) {
+    let mut now = None;
     for entry in std::fs::read_dir(uploads).into_iter().flatten().flatten() {
+        // OpenDAL gives an unfinished file the name of the whole one and an ending.
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.rsplit_once('.').is_some_and(|(name, _)| calls.alive().has(name)) {
+            continue;
+        }
         let touched = entry.metadata().and_then(|data| data.modified());
+        let now = *now.get_or_insert_with(|| now_in(uploads).unwrap_or(SystemTime::UNIX_EPOCH));
         let age = touched.ok().and_then(|touched| now.duration_since(touched).ok());
-        if age.is_some_and(|age| age > after) {
+        if age.is_some_and(|age| age > calls.abandoned_after()) {
             // Whoever removed it first, it is gone.
             let _gone = std::fs::remove_file(entry.path());
         }
     }
+}
+
+/// What time it is by the clock that the times of files are of: a file server has one of its own.
+fn now_in(dir: &Path) -> std::io::Result<SystemTime> {
+    let path = dir.join(format!("now.{}", Uuid::new_v4()));
+    let now = std::fs::File::create_new(&path)?.metadata().and_then(|data| data.modified());
+    std::fs::remove_file(&path)?;
+    now
 }
 
 fn has_encrypted_etags(settings: &BTreeMap<String, String>) -> bool {

@@ -87,13 +87,13 @@ impl Stages {
         let calls = Calls::of(&config.limits);
         let store = match &config.catalog {
             Some(place) => shared_catalog(place, &calls).await?,
-            None => own_catalog(&layout, calls.abandoned_after()).await?,
+            None => own_catalog(&layout, &calls).await?,
         };
         let storage = match &config.storage {
             Some(place) => own_place(place, "storage", &calls).await?,
             None => {
                 let (dir, uploads) = (&layout.files, layout.unfinished.join("files"));
-                open::open_dir(dir, &uploads, "the storage", calls.abandoned_after())
+                open::open_dir(dir, &uploads, "the storage", &calls)
                     .await
                     .map_err(|error| not_started("the storage", &error))?
             }
@@ -146,6 +146,7 @@ impl Stages {
         signer: Signer,
         uploads: Uploads,
     ) -> Stages {
+        let uploads = Uploads { alive: Arc::clone(calls.alive()), ..uploads };
         Stages {
             catalog,
             connections,
@@ -164,15 +165,16 @@ impl Stages {
     /// storage. In a directory, which has one server, there is nothing left by now.
     fn begin_to_collect(self: &Arc<Stages>) {
         let Some(home) = self.storage.home.clone() else { return };
-        let (open, older) = (Arc::downgrade(self), self.calls.abandoned_after());
+        let (open, calls) = (Arc::downgrade(self), self.calls.clone());
         tokio::spawn(async move {
             while open.strong_count() > 0 {
-                match unfinished::collect(&home, older).await {
+                match unfinished::collect(&home, &calls).await {
                     Ok(0) => {}
                     Ok(uploads) => tracing::info!(uploads, "unfinished uploads were removed"),
                     Err(error) => tracing::warn!("unfinished uploads may stay: {error}"),
                 }
-                tokio::time::sleep(older.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)).await;
+                let pause = calls.abandoned_after().clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+                tokio::time::sleep(pause).await;
             }
         });
     }
@@ -524,9 +526,9 @@ impl Layout {
     }
 }
 
-async fn own_catalog(layout: &Layout, abandoned_after: Duration) -> Result<Store> {
+async fn own_catalog(layout: &Layout, calls: &Calls) -> Result<Store> {
     let uploads = layout.unfinished.join("catalog");
-    let opened = open::open_dir(&layout.catalog, &uploads, "the catalog", abandoned_after)
+    let opened = open::open_dir(&layout.catalog, &uploads, "the catalog", calls)
         .await
         .map_err(|error| not_started("the catalog", &error))?;
     if opened.read_only {

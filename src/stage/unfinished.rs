@@ -1,11 +1,13 @@
 //! Uploads in parts that nobody goes on with: what a server that was killed has left in a bucket of S3's kind.
 //!
 //! They are invisible, and are paid for. Any number of servers may share the bucket, so age alone tells: of an upload
-//! that goes on, new parts come all the time. OpenDAL can't list them; the requests are our own, signed by the library
-//! that signs OpenDAL's.
+//! that goes on, new parts come all the time. Ages are by the storage's clock, which also says what time it is now: what
+//! the clock of this server says may be wrong, or set at any moment. OpenDAL can't list them; the requests are our own,
+//! signed by the library that signs OpenDAL's.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use headers::{Date, HeaderMapExt};
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use opendal::{Buffer, Error, ErrorKind, HttpTransporter};
@@ -19,6 +21,7 @@ use reqsign_file_read_tokio::TokioFileRead;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::stage::calls::Calls;
 use crate::stage::copy::Home;
 use crate::stage::place::Scheme;
 
@@ -64,9 +67,9 @@ struct Part {
 }
 
 /// Removes those that nobody has touched for so long; says how many.
-pub(super) async fn collect(home: &Home, older: Duration) -> Result<usize, Error> {
+pub(super) async fn collect(home: &Home, calls: &Calls) -> Result<usize, Error> {
     match Unfinished::of(home).await? {
-        Some(unfinished) => unfinished.collect(older).await,
+        Some(unfinished) => unfinished.collect(calls).await,
         None => Ok(0),
     }
 }
@@ -96,12 +99,12 @@ impl<'a> Unfinished<'a> {
         Ok(Some(Unfinished { home, url, signer, way }))
     }
 
-    async fn collect(&self, older: Duration) -> Result<usize, Error> {
-        let older = SignedDuration::try_from(older).unwrap_or(SignedDuration::MAX);
-        let Ok(before) = Timestamp::now().checked_sub(older) else { return Ok(0) };
+    async fn collect(&self, calls: &Calls) -> Result<usize, Error> {
+        let older = SignedDuration::try_from(calls.abandoned_after());
+        let older = older.unwrap_or(SignedDuration::MAX);
         let (mut collected, mut key, mut id) = (0, String::new(), String::new());
         loop {
-            let page: Uploads = self
+            let (page, now): (Uploads, _) = self
                 .read(
                     "",
                     &[
@@ -112,7 +115,8 @@ impl<'a> Unfinished<'a> {
                     ],
                 )
                 .await?;
-            for upload in &page.upload {
+            let Ok(before) = now.checked_sub(older) else { return Ok(0) };
+            for upload in page.upload.iter().filter(|upload| !calls.alive().has(&upload.key)) {
                 if self.is_abandoned(upload, before).await? {
                     self.abort(upload).await?;
                     collected += 1;
@@ -142,7 +146,7 @@ impl<'a> Unfinished<'a> {
         let (mut newest, mut from) = (upload.initiated, "0".to_owned());
         loop {
             let query = [("part-number-marker", from.as_str()), ("uploadId", &upload.upload_id)];
-            let page: Parts = self.read(&upload.key, &query).await?;
+            let (page, _): (Parts, _) = self.read(&upload.key, &query).await?;
             newest = page.part.iter().map(|part| part.last_modified).fold(newest, Ord::max);
             if !page.is_truncated || page.next_part_number_marker.is_empty() {
                 return Ok(newest);
@@ -159,15 +163,20 @@ impl<'a> Unfinished<'a> {
         }
     }
 
+    /// An answer, and when it was given.
     async fn read<T: DeserializeOwned>(
         &self,
         key: &str,
         query: &[(&str, &str)],
-    ) -> Result<T, Error> {
-        let answer = self.ask(Method::GET, key, query).await?;
-        quick_xml::de::from_reader(answer.to_bytes().as_ref()).map_err(|error| {
+    ) -> Result<(T, Timestamp), Error> {
+        let (head, body) = self.ask(Method::GET, key, query).await?.into_parts();
+        let now = head.headers.typed_get::<Date>().map(SystemTime::from);
+        let now = now.and_then(|now| Timestamp::try_from(now).ok());
+        let now = now.ok_or_else(|| unexpected("an answer without a time".to_owned()))?;
+        let answer = quick_xml::de::from_reader(body.to_bytes().as_ref()).map_err(|error| {
             unexpected("an answer that can't be understood".to_owned()).set_source(error)
-        })
+        })?;
+        Ok((answer, now))
     }
 
     /// Makes a request, once: the next collection is another try.
@@ -176,7 +185,7 @@ impl<'a> Unfinished<'a> {
         method: Method,
         key: &str,
         query: &[(&str, &str)],
-    ) -> Result<Buffer, Error> {
+    ) -> Result<http::Response<Buffer>, Error> {
         let query: Vec<String> = query
             .iter()
             .filter(|(name, value)| *name == "uploads" || !value.is_empty())
@@ -194,13 +203,12 @@ impl<'a> Unfinished<'a> {
             self.way.send(http::Request::from_parts(head, Buffer::new())).await
         };
         let answer = tokio::time::timeout(self.home.calls.timeout(), answer).await;
-        let (head, body) =
-            answer.map_err(|_| unexpected("no answer in time".to_owned()))??.into_parts();
-        match head.status.as_u16() {
-            200..300 => Ok(body),
+        let answer = answer.map_err(|_| unexpected("no answer in time".to_owned()))??;
+        match answer.status().as_u16() {
+            200..300 => Ok(answer),
             404 => Err(Error::new(ErrorKind::NotFound, "")),
             status => {
-                let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+                let text = String::from_utf8_lossy(&answer.body().to_bytes()).into_owned();
                 Err(unexpected(format!("status {status}: {text}")))
             }
         }

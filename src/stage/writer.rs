@@ -11,9 +11,12 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use opendal::{Metadata, Writer};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::spans;
+use crate::stage::alive::Life;
 use crate::stage::digest::{Digester, Digests};
 use crate::stage::files::{Files, missing_dirs, remove_empty};
 use crate::stage::lock::sync_dir;
@@ -59,6 +62,16 @@ pub enum Committed {
     Same,
 }
 
+impl Committed {
+    /// Of what was written.
+    fn size(&self) -> Option<u64> {
+        match self {
+            Committed::Written { size } => Some(*size),
+            Committed::Exists | Committed::Same => None,
+        }
+    }
+}
+
 enum Step {
     Block(Bytes),
     /// It has come to its end, and waits.
@@ -88,9 +101,16 @@ impl Files {
         upload.reservation.clone_from(&reservation);
         let (blocks, incoming) = mpsc::channel(CHANNEL_BLOCKS);
         let (done, outcome) = oneshot::channel();
+        let span = spans::upload(&self.label, path.as_str());
+        let work = async move {
+            let outcome = upload.run(incoming).await;
+            spans::uploaded(outcome.as_ref().map(Committed::size));
+            outcome
+        };
         self.uploads.tasks.spawn(async move {
+            let outcome = work.instrument(span).await;
             // Nobody listens any more if the statement was cut off; the upload is undone by then.
-            let _unheard = done.send(upload.run(incoming).await);
+            let _unheard = done.send(outcome);
         });
         Ok(FileWriter { blocks, reservation, outcome: Some(outcome) })
     }
@@ -193,6 +213,8 @@ struct Upload {
     made: Vec<PathBuf>,
     /// What it may hold.
     memory: Held,
+    /// Tells who collects what is abandoned.
+    _life: Life,
     /// What the object says of whose it is; see [`Upload::arrived`].
     id: Uuid,
 }
@@ -285,7 +307,7 @@ impl Upload {
         memory: Held,
     ) -> Result<Upload> {
         files.check_present(&path)?;
-        let id = Uuid::new_v4();
+        let (id, life) = (Uuid::new_v4(), files.uploads.alive.begin(&path));
         let sink = match files.kind_of_sink() {
             KindOfSink::Stream => {
                 // On a file system the condition is only a look beforehand; see `commit`.
@@ -325,6 +347,7 @@ impl Upload {
             reservation,
             made,
             memory,
+            _life: life,
             id,
         })
     }

@@ -3,9 +3,10 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-/// Status and body of an answer.
+/// What was answered.
 pub struct Answer {
     pub status: u16,
+    pub head: String,
     pub body: String,
 }
 
@@ -61,8 +62,8 @@ pub fn read_answer(mut stream: TcpStream) -> Answer {
     let _ = stream.read_to_end(&mut raw);
     let text = String::from_utf8_lossy(&raw).into_owned();
     let status = text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body).to_owned();
-    Answer { status, body }
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text.as_str(), ""));
+    Answer { status, head: head.to_owned(), body: body.to_owned() }
 }
 
 /// `Authorization` of `root`, with the password of the tests.

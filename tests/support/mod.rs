@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "each test includes this as a private module")]
 #![allow(missing_docs, reason = "names and signatures say it")]
 
+pub mod bare_s3;
 pub mod client;
 pub mod http;
 pub mod line;

@@ -257,7 +257,7 @@ impl Request {
 }
 
 /// The head with its empty line, and what came with it of the body.
-fn read_head(client: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
+pub fn read_head(client: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let mut block = [0; 16 * 1024];
     loop {
@@ -273,7 +273,8 @@ fn read_head(client: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
     }
 }
 
-fn read_body(client: &mut TcpStream, head: &str, mut body: Vec<u8>) -> io::Result<Vec<u8>> {
+/// The rest of the body, whose beginning came with the head.
+pub fn read_body(client: &mut TcpStream, head: &str, mut body: Vec<u8>) -> io::Result<Vec<u8>> {
     let length = head.lines().find(|line| is_header(line, "content-length"));
     let length = length.and_then(|line| line.split(':').nth(1)?.trim().parse().ok()).unwrap_or(0);
     let come = body.len();
@@ -284,7 +285,8 @@ fn read_body(client: &mut TcpStream, head: &str, mut body: Vec<u8>) -> io::Resul
     Ok(body)
 }
 
-fn is_header(line: &str, name: &str) -> bool {
+/// Whether a line of a head is this header.
+pub fn is_header(line: &str, name: &str) -> bool {
     line.split(':').next().is_some_and(|found| found.eq_ignore_ascii_case(name))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::run::{Fate, Source};
 use crate::error::{Error, Result};
@@ -53,7 +54,7 @@ impl Ending {
     /// Begins to store a file, and waits until there is room for the next one.
     pub(super) async fn begin(&mut self, source: Source, upload: Upload) {
         let bytes = upload.received();
-        let stored = AbortOnDropHandle::new(tokio::spawn(upload.finish()));
+        let stored = AbortOnDropHandle::new(tokio::spawn(upload.finish().in_current_span()));
         self.open.push_back(Open::Running { source, bytes, stored });
         while self.is_full() {
             self.await_oldest().await;
