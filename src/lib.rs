@@ -31,6 +31,8 @@ pub mod counted;
 pub mod error;
 pub mod exchange;
 pub mod formats;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
 pub mod instance;
 pub mod metrics;

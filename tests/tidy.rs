@@ -164,7 +164,8 @@ fn without_comments(text: &str) -> String {
 #[test]
 fn no_arrow_turns_back() {
     for (path, room, text) in sources() {
-        if matches!(room.as_str(), "main" | "lib") {
+        // Doors for inputs of all kinds lead to all rooms; no program is built with them.
+        if matches!(room.as_str(), "main" | "lib" | "fuzzing") {
             continue;
         }
         let (_, allowed) = MAY_USE

@@ -137,6 +137,36 @@ pub const ROUTES: &[Route] = &[
     Route { path: METRICS, methods: &[GET], answer: |methods| on(methods, counters) },
 ];
 
+/// What is answered to a form of this kind, for this path of the stage of `root`: the status, and the names of the files
+/// that are there now. `None` if the two are nothing that a request can have in its head.
+#[cfg(any(test, fuzzing))]
+pub(crate) async fn answer_form(
+    instance: Arc<Instance>,
+    kind: &[u8],
+    dir: &[u8],
+    body: impl futures::Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static,
+) -> Option<(u16, Vec<String>)> {
+    use axum::http::header::CONTENT_TYPE;
+    use tower_service::Service;
+
+    let addr = ([127, 0, 0, 1], 1).into();
+    let request = http::Request::put("/v1/upload_to_stage")
+        .header("stage_name", "~")
+        .header(CONTENT_TYPE, kind)
+        .header("relative_path", dir)
+        .extension(ConnectInfo(Caller { addr, secure: false }))
+        .body(axum::body::Body::from_stream(body))
+        .ok()?;
+    let answer = router(instance, CancellationToken::new()).call(request).await;
+    let answer = answer.unwrap_or_else(|never| match never {});
+    let status = answer.status();
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("an answer");
+    let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    let files = body.get("files").and_then(serde_json::Value::as_array);
+    let names = files.into_iter().flatten().filter_map(serde_json::Value::as_str);
+    Some((status.as_u16(), names.map(str::to_owned).collect()))
+}
+
 fn router(instance: Arc<Instance>, stop: CancellationToken) -> Router {
     let mut router = Router::new();
     for route in ROUTES {

@@ -122,6 +122,14 @@ pub(super) async fn serve<S: Stream>(
     connection.gate.farewell().await;
 }
 
+/// The same for a client that is no socket, from this host.
+#[cfg(any(test, fuzzing))]
+pub(crate) async fn serve_in_memory(stream: tokio::io::DuplexStream, instance: Arc<Instance>) {
+    let place = super::places::Places::new(Arc::clone(&instance)).take();
+    let place = place.expect("they are all free");
+    serve(stream, instance, 1, std::net::Ipv4Addr::LOCALHOST.into(), Stop::default(), place).await;
+}
+
 impl<S: Stream> Connection<S> {
     async fn run(&mut self) -> io::Result<()> {
         let (reader, writer) = self.gate.halves();

@@ -16,4 +16,6 @@ mod shim;
 mod upload;
 mod values;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::connection::serve_in_memory;
 pub use self::listener::serve;

@@ -87,6 +87,8 @@ mod memory;
 mod meter;
 pub mod name;
 mod open;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::open::forget_memory;
 mod parts;
 pub mod pattern;
 pub mod place;

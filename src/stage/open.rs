@@ -209,9 +209,16 @@ fn has_encrypted_etags(settings: &BTreeMap<String, String>) -> bool {
         || settings.get("server_side_encryption").is_some_and(|kind| kind != "AES256")
 }
 
+static STORES: LazyLock<Mutex<HashMap<String, Operator>>> = LazyLock::new(Mutex::default);
+
+/// Gives free what is kept in stores whose name begins so.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn forget_memory(prefix: &str) {
+    STORES.lock().retain(|name, _| !name.starts_with(prefix));
+}
+
 /// One store a name, for as long as the process lives.
 fn memory(name: &str) -> Operator {
-    static STORES: LazyLock<Mutex<HashMap<String, Operator>>> = LazyLock::new(Mutex::default);
     let mut stores = STORES.lock();
     if let Some(operator) = stores.get(name) {
         return operator.clone();

@@ -121,7 +121,8 @@ struct Plan {
 impl Upload {
     /// A file of this name below a directory of the stage. Nothing is stored yet.
     pub fn new(files: Arc<Files>, dir: StagePath, name: &str, options: Options) -> Result<Upload> {
-        if name.is_empty() {
+        // Told now: files that have come with it in one request must not be there without it.
+        if name.is_empty() || name.ends_with('/') {
             return Err(Error::BadPath { path: name.to_owned(), why: "it names no file" });
         }
         dir.join(name)?;

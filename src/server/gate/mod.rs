@@ -72,7 +72,7 @@ impl Stream for Counted<TcpStream> {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Stream for tokio::io::DuplexStream {
     fn is_left(&self) -> bool {
         false

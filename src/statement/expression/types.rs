@@ -201,6 +201,8 @@ pub fn of_cast(to: &DataType) -> Option<Type> {
         "SIGNED" | "INT" | "INTEGER" | "BIGINT" | "YEAR" => Type::Int,
         "UNSIGNED" => Type::UInt,
         "DECIMAL" | "NUMERIC" | "DEC" => match digits.as_slice() {
+            // More digits behind the point than there are is an error with MySQL too.
+            [precision, scale, ..] if scale > precision => return None,
             [precision, scale, ..] => of_digits(*precision, *scale),
             [precision] => of_digits(*precision, 0),
             [] => of_digits(10, 0),
