@@ -383,7 +383,7 @@ impl Files {
         Entry {
             path,
             size: metadata.content_length(),
-            md5: md5.map(|md5| hex::encode(md5)),
+            md5: md5.map(hex::encode),
             sha256: metadata
                 .user_metadata()
                 .and_then(|own| own.get(SHA256_KEY))

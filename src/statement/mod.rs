@@ -688,9 +688,10 @@ impl Statement {
     /// What logs and `SHOW PROCESSLIST` show of it: a query as it was written, for it has no secrets, and is the
     /// statement that comes most often; else the canonical text.
     pub fn shown<'a>(&self, written: &'a str) -> Cow<'a, str> {
-        match self {
-            Statement::Select(_) => Cow::Borrowed(written.trim()),
-            _ => Cow::Owned(self.to_string()),
+        if let Statement::Select(_) = self {
+            Cow::Borrowed(written.trim())
+        } else {
+            Cow::Owned(self.to_string())
         }
     }
 
@@ -782,8 +783,11 @@ impl fmt::Display for Statement {
     }
 }
 
-/// The entries by the first word of what they begin with, each with all of its words: every statement is looked up.
-static BY_FIRST_WORD: LazyLock<HashMap<&str, Vec<(Vec<&str>, &Entry)>>> = LazyLock::new(|| {
+/// What an entry begins with, word by word.
+type Lead = (Vec<&'static str>, &'static Entry);
+
+/// The entries by the first word of what they begin with: every statement is looked up.
+static BY_FIRST_WORD: LazyLock<HashMap<&str, Vec<Lead>>> = LazyLock::new(|| {
     let mut known: HashMap<_, Vec<_>> = HashMap::new();
     for entry in ENTRIES {
         for lead in entry.leads {
