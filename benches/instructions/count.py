@@ -53,7 +53,9 @@ class Server:
 
     def client(self, text):
         command = ["mariadb", "--no-defaults", "--skip-ssl", "--local-infile=1", "-h127.0.0.1", f"-P{self.port}", "-uroot"]
-        subprocess.run([*command, "-e", text], check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run([*command, "-e", text], check=False, stdout=subprocess.DEVNULL)
+        if done.returncode:
+            sys.exit(f"'{text}' failed; the server's log ends with:\n{(self.work / 'log').read_text()[-2000:]}")
 
     def events(self, number, each, text):
         command = ["sysbench", EVENTS, "--db-driver=mysql", "--mysql-host=127.0.0.1", "--mysql-db=", "--mysql-user=root"]
