@@ -21,7 +21,9 @@ class Server:
 
     def __init__(self, work):
         self.work = work
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={work}/out", os.environ["STAGEWIRE_BIN"], "serve"]
+        # Tokio makes up to 512 threads for blocking work where those that there are get no turn, and valgrind ends at 500.
+        command = ["valgrind", "--tool=callgrind", "--max-threads=1000", f"--callgrind-out-file={work}/out"]
+        command += [os.environ["STAGEWIRE_BIN"], "serve"]
         command += ["--mysql-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0", "--data-dir", f"{work}/data"]
         own = {name: value for name, value in os.environ.items() if not name.startswith("STAGEWIRE_")}
         with open(f"{work}/log", "w") as log:
