@@ -35,7 +35,8 @@ const MAX_ONE_PIECE_BYTES: u64 = 64 * 1024 * 1024;
 /// Blocks between the statement and the task: one to write and one to come.
 const CHANNEL_BLOCKS: usize = 2;
 
-/// What a file holds beside its parts: a block that is read, those of the channel, one that is written.
+/// What a file holds beside its parts, at most eight blocks: one that is read, those of the channel, one that is written,
+/// and what waits for its digests.
 const IN_TRANSIT: u64 = 4 * 1024 * 1024;
 
 /// One file on its way.
